@@ -1,0 +1,123 @@
+import type { Generated } from 'kysely';
+
+/**
+ * Every table, once. Owners (a test searches each store for tables it does not own):
+ * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types ·
+ * certificates/: certificates, certificate_versions, certificate_events, seal_headers, status_lists, status_entries ·
+ * grants/: grants, grant_usage · audit/: records · db/: registry_versions, idempotency_keys, schema_migrations.
+ */
+export interface Tables {
+  registry_versions: { topic: string; version: number };
+  departments: { code: string; body: Buffer; created_at: Date; mac: Buffer };
+  clients: {
+    client_id: string;
+    department_code: string;
+    body: Buffer;
+    disabled_at: Date | null;
+    created_at: Date;
+    mac: Buffer;
+  };
+  client_keys: {
+    client_id: string;
+    kid: string;
+    jwk: Buffer;
+    thumbprint: Buffer;
+    created_at: Date;
+    revoked_at: Date | null;
+    mac: Buffer;
+  };
+  client_assertions: { client_id: string; jti_hash: Buffer; expires_at: Date };
+  trust_roots: { sha256: Buffer; x509: Buffer; valid_from: Date; valid_until: Date | null; mac: Buffer };
+  seal_x509: {
+    sha256: Buffer;
+    department_code: string;
+    chain: Buffer[];
+    valid_from: Date;
+    valid_until: Date | null;
+    revoked_at: Date | null;
+    mac: Buffer;
+  };
+  certificate_types: { code: string; version: number; definition: Buffer; created_at: Date; mac: Buffer };
+  grants: {
+    grant_id: string;
+    client_id: string;
+    certificate_type_code: string;
+    body: Buffer;
+    created_at: Date;
+    revoked_at: Date | null;
+    mac: Buffer;
+  };
+  grant_usage: { grant_id: string; day: string; used: number };
+  status_lists: { list_id: number; open: boolean; created_at: Date };
+  status_entries: { list_id: number; idx: number; value: number; changed_at: Date };
+  seal_headers: { sha256: Buffer; header: string };
+  certificate_versions: {
+    series: string;
+    version: number;
+    version_id: string;
+    holder_keys: Buffer[];
+    created_at: Date;
+  };
+  certificates: {
+    holder_key: Buffer;
+    version_id: string;
+    series: string;
+    version: number;
+    identifier: string;
+    certificate_type_code: string;
+    type_version: number;
+    issuing_authority_code: string;
+    leading: boolean;
+    state: string;
+    revocation_reason: string | null;
+    effective_from: Date;
+    expires_at: Date | null;
+    status_list: number;
+    status_index: number;
+    revision: number;
+    box: Buffer;
+    pushed_at: Date;
+    sealed_at: Date | null;
+    updated_at: Date;
+  };
+  certificate_events: {
+    series: string;
+    event_id: string;
+    version: number;
+    at: Date;
+    action: string;
+    state: string;
+    revocation_reason: string | null;
+    client_id: string;
+    department_code: string;
+    body: Buffer;
+  };
+  idempotency_keys: {
+    client_id: string;
+    key_hash: Buffer;
+    operation: string;
+    fingerprint: Buffer;
+    status: number | null;
+    response: Buffer | null;
+    created_at: Generated<Date>;
+  };
+  records: {
+    lane: number;
+    record_id: string;
+    recorded_at: Date;
+    kind: number;
+    action: string;
+    outcome: string;
+    code: string | null;
+    client_id: string | null;
+    department_code: string | null;
+    matter_code: string | null;
+    case_key: Buffer | null;
+    officer_key: Buffer | null;
+    holder_key: Buffer | null;
+    other_holder_keys: Buffer[] | null;
+    commitment: Buffer;
+    body: Buffer;
+  };
+  schema_migrations: { id: number; name: string; sha256: string; applied_at: Generated<Date> };
+}
