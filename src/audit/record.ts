@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import { type Coalescer, coalesce } from '../db/batch.ts';
+import type { Tables } from '../db/tables.ts';
+import { Refusal, type RefusalCode, type RefusalDetail } from '../errors.ts';
+import { idBytes, newId, type RecordId } from '../ids.ts';
+import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
+import { commitRecord } from '../verification/commitment.ts';
+import { type Entry, recordKinds } from './entry.ts';
+import { encodeBody, recordValues } from './record-body.ts';
+import { insertRecordIn, type RecordRow } from './store.ts';
+
+declare const made: unique symbol;
+
+/** Proof that a record is committed. Made in this file alone, and only after the commit. */
+export interface Receipt {
+  readonly recordId: RecordId;
+  /** 32 bytes, over every field of the record. */
+  readonly commitment: Uint8Array;
+  readonly recordedAt: Date;
+  readonly [made]: true;
+}
+
+/** Resolves once the entry is committed; rejects with `record_unavailable` (503) if it could not be. */
+export type Recorder = (entry: Entry) => Promise<Receipt>;
+
+/** Records a change in the transaction that makes it: both are committed or neither. */
+export type RecordIn = (trx: Transaction<Tables>, entry: Entry) => Promise<void>;
+
+/** A refusal that its record precedes: it cannot be built, so not thrown, without the receipt. */
+export class RecordedRefusal extends Refusal {
+  override readonly name = 'RecordedRefusal';
+  readonly recorded = true;
+  readonly receipt: Receipt;
+  constructor(code: RefusalCode, receipt: Receipt, detail: RefusalDetail = {}) {
+    super(code, detail);
+    this.receipt = receipt;
+  }
+}
+
+export interface RecorderDeps {
+  /** Inserts all rows in one statement; resolves after the commit. A fault test wraps it. */
+  readonly insertAll: (rows: readonly RecordRow[]) => Promise<void>;
+  readonly keys: Pick<EncryptionKeys, 'recordBox'> & Pick<IndexKeys, 'searchKey'>;
+  readonly now: () => Date;
+  /** Rows of one flush at most. */
+  readonly maxBatch: number;
+  /** Told of every flush that failed, without data. */
+  readonly failed?: (error: unknown) => void;
+}
+
+export interface AuditRecorder {
+  readonly record: Recorder;
+  readonly recordIn: RecordIn;
+  /** Waits until everything handed in is committed or rejected. */
+  drain(): Promise<void>;
+}
+
+/**
+ * Concurrent entries share one insert: the next flush starts when the last one returned, so an idle hub adds no delay and a
+ * busy one pays for one commit per batch. Fails closed: an entry whose insert failed rejects, nobody is answered.
+ * A row that PostgreSQL itself refuses is isolated by halving the batch and fails alone.
+ */
+export function startRecorder({ insertAll, keys, now, maxBatch, failed }: RecorderDeps): AuditRecorder {
+  // The writer's lane is its shard key: all rows of a batch go to one shard.
+  const lane = randomBytes(4).readUInt32BE() >>> 1;
+
+  const flush = async (rows: readonly RecordRow[]): Promise<undefined[]> => {
+    try {
+      await insertAll(rows);
+    } catch (error) {
+      failed?.(error);
+      throw error;
+    }
+    return rows.map(() => undefined);
+  };
+  const enqueue: Coalescer<RecordRow, undefined> = coalesce(flush, { maxBatch, isPoison });
+
+  const record: Recorder = async (entry) => {
+    const row = toRow(entry, { keys, lane, recordedAt: now() });
+    try {
+      await enqueue(row);
+    } catch (cause) {
+      throw new Refusal('record_unavailable', {}, { cause });
+    }
+    // Only now: before the commit there is nothing to receipt.
+    return { recordId: row.record_id, commitment: row.commitment, recordedAt: row.recorded_at } as unknown as Receipt;
+  };
+
+  return {
+    record,
+    recordIn: (trx, entry) => insertRecordIn(trx, toRow(entry, { keys, lane, recordedAt: now() })),
+    drain: () => enqueue.drain(),
+  };
+}
+
+/** Data errors (SQLSTATE classes 22 and 23) belong to a row; everything else belongs to the connection or the server. */
+function isPoison(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^2[23]/.test(code);
+}
+
+interface RowContext {
+  readonly keys: RecorderDeps['keys'];
+  readonly lane: number;
+  readonly recordedAt: Date;
+}
+
+/** Builds the stored row: commitment over the canonical fields, body encrypted for its month, search columns as copies. */
+function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): RecordRow & { record_id: RecordId } {
+  const recordId = newId<RecordId>();
+  const salt = randomBytes(32);
+  const { commitment, canonical } = commitRecord(idBytes(recordId), salt, recordValues(entry, recordedAt));
+  const month = recordedAt.toISOString().slice(0, 7);
+  const [subject, ...others] = entry.subjects ?? [];
+  return {
+    lane,
+    record_id: recordId,
+    recorded_at: recordedAt,
+    kind: recordKinds[entry.kind],
+    action: entry.action,
+    outcome: entry.outcome,
+    code: entry.code ?? null,
+    client_id: entry.caller?.clientId ?? null,
+    department_code: entry.caller?.department ?? null,
+    matter_code: entry.purpose?.matterCode ?? null,
+    case_key: entry.purpose === undefined ? null : keys.searchKey('case', entry.purpose.caseNumber),
+    officer_key: entry.officer === undefined ? null : keys.searchKey('officer', entry.officer.id),
+    holder_key: subject ?? null,
+    other_holder_keys: others.length === 0 ? null : others,
+    commitment,
+    // The commitment is bound as additional data: a body cannot be moved to another record.
+    body: keys.recordBox(month).seal(commitment, encodeBody(salt, canonical)),
+  };
+}

@@ -1,0 +1,130 @@
+import { sql, type Transaction } from 'kysely';
+import type { Database } from '../db/database.ts';
+import type { Tables } from '../db/tables.ts';
+
+export type RecordRow = Tables['records'];
+
+const columns = [
+  'lane',
+  'record_id',
+  'recorded_at',
+  'kind',
+  'action',
+  'outcome',
+  'code',
+  'client_id',
+  'department_code',
+  'matter_code',
+  'case_key',
+  'officer_key',
+  'holder_key',
+  'other_holder_keys',
+  'commitment',
+  'body',
+] as const;
+
+/** One statement for a batch of any size: arrays by column. Lists of keys travel as hex, since arrays of arrays cannot be unnested. */
+const insertBatch = {
+  name: 'records_insert',
+  text: `insert into records (${columns.join(', ')})
+    select lane, record_id, recorded_at, kind, action, outcome, code, client_id, department_code, matter_code,
+      case_key, officer_key, holder_key,
+      case when others is null then null
+        else (select array_agg(decode(key, 'hex')) from unnest(string_to_array(others, ',')) as key) end,
+      commitment, body
+    from unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
+      $9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], $15::bytea[], $16::bytea[])
+      as r(lane, record_id, recorded_at, kind, action, outcome, code, client_id, department_code, matter_code,
+        case_key, officer_key, holder_key, others, commitment, body)
+    on conflict do nothing`,
+};
+
+/**
+ * Inserts a batch and resolves after its commit (an implicit transaction is committed before pg reports it done).
+ * Ids are made before: a batch whose acknowledgement got lost can be sent again and is stored once.
+ */
+export async function insertRecords(db: Database, rows: readonly RecordRow[]): Promise<void> {
+  const column = <K extends keyof RecordRow>(name: K) => rows.map((row) => row[name]);
+  await db.query(insertBatch, [
+    column('lane'),
+    column('record_id'),
+    column('recorded_at'),
+    column('kind'),
+    column('action'),
+    column('outcome'),
+    column('code'),
+    column('client_id'),
+    column('department_code'),
+    column('matter_code'),
+    column('case_key'),
+    column('officer_key'),
+    column('holder_key'),
+    rows.map((row) => row.other_holder_keys?.map((key) => key.toString('hex')).join(',') ?? null),
+    column('commitment'),
+    column('body'),
+  ]);
+}
+
+/** Inserts one record in the transaction of the change that it records. */
+export async function insertRecordIn(trx: Transaction<Tables>, row: RecordRow): Promise<void> {
+  await trx.insertInto('records').values(row).execute();
+}
+
+/** Opens this month's partition and the next ones; the service role may do that through one function only. */
+export async function ensurePartitions(db: Database): Promise<void> {
+  await db.query({ name: 'records_partitions', text: 'select ensure_record_partitions(3)' }, []);
+}
+
+/** Whether the hub could write a record now: inserts one and rolls it back. Rejects if not. */
+export async function probeRecording(db: Database, row: RecordRow): Promise<void> {
+  const rolledBack = Symbol('rolled back');
+  try {
+    await db.kysely.transaction().execute(async (trx) => {
+      await insertRecordIn(trx, row);
+      throw rolledBack;
+    });
+  } catch (error) {
+    if (error !== rolledBack) throw error;
+  }
+}
+
+export interface RecordFilter {
+  readonly holderKeys?: readonly Buffer[];
+  readonly clientId?: string;
+  readonly caseKeys?: readonly Buffer[];
+  readonly matterCode?: string;
+  /** Half-open range of recorded_at. */
+  readonly from?: Date;
+  readonly until?: Date;
+  /** Only records older than this one, in (time, id) order. */
+  readonly before?: { readonly recordedAt: Date; readonly recordId: string };
+  readonly limit: number;
+}
+
+/** Records newest first. */
+export async function selectRecords(db: Database, filter: RecordFilter): Promise<RecordRow[]> {
+  let query = db.kysely
+    .selectFrom('records')
+    .select([...columns])
+    .orderBy('recorded_at', 'desc')
+    .orderBy('record_id', 'desc')
+    .limit(filter.limit);
+  const { holderKeys, clientId, caseKeys, matterCode, from, until, before } = filter;
+  if (holderKeys !== undefined) {
+    query = query.where((eb) =>
+      eb.or([
+        eb('holder_key', 'in', [...holderKeys]),
+        sql<boolean>`other_holder_keys && ${sql.val([...holderKeys])}::bytea[]`,
+      ]),
+    );
+  }
+  if (clientId !== undefined) query = query.where('client_id', '=', clientId);
+  if (caseKeys !== undefined) query = query.where('case_key', 'in', [...caseKeys]);
+  if (matterCode !== undefined) query = query.where('matter_code', '=', matterCode);
+  if (from !== undefined) query = query.where('recorded_at', '>=', from);
+  if (until !== undefined) query = query.where('recorded_at', '<', until);
+  if (before !== undefined) {
+    query = query.where(sql<boolean>`(recorded_at, record_id) < (${before.recordedAt}, ${before.recordId}::uuid)`);
+  }
+  return query.execute();
+}

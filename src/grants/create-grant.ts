@@ -1,0 +1,107 @@
+import type { RecordIn } from '../audit/record.ts';
+import { bump } from '../db/fresh.ts';
+import type { Write, WriteAnswer } from '../db/write.ts';
+import { Refusal } from '../errors.ts';
+import { type Call, type GrantId, newId } from '../ids.ts';
+import type { EncryptionKeys } from '../signing/data-keys.ts';
+import type { Grant, LegalBasis, Level } from './grant.ts';
+import { insertGrant } from './store.ts';
+
+/** What a grant needs to know of a certificate type. */
+export interface GrantableType {
+  readonly ownerDepartmentCode: string;
+  /** Names of all its fields, the standard ones included. */
+  readonly fieldNames: readonly string[];
+}
+
+export interface GrantDecision {
+  readonly clientId: string;
+  readonly certificateTypeCode: string;
+  readonly level: Level;
+  readonly fields: readonly string[];
+  readonly matters: readonly string[];
+  readonly legalBases: readonly LegalBasis[];
+  readonly validFrom: Date;
+  readonly validUntil: Date;
+  readonly dailyQuota: number;
+  readonly decisionReference: string;
+}
+
+export interface CreateGrantDeps {
+  readonly write: Write;
+  readonly recordIn: RecordIn;
+  readonly keys: Pick<EncryptionKeys, 'rowMac' | 'verifyRowMac'>;
+  /** Roles of a registered, enabled client; undefined when there is none. */
+  readonly rolesOf: (clientId: string) => Promise<readonly string[] | undefined>;
+  readonly findType: (certificateTypeCode: string) => Promise<GrantableType | undefined>;
+}
+
+/** Permissions expire by default: nobody remembers to withdraw one that does not. */
+const longestYears = 5;
+
+/**
+ * Puts a decided grant on file. Refuses `client_unknown`, `role_required` (the client is no consumer), `certificate_type_unknown`,
+ * `field_unknown` and `grant_invalid` (range empty or longer than five years).
+ */
+export async function createGrant(
+  { write, recordIn, keys, rolesOf, findType }: CreateGrantDeps,
+  decision: GrantDecision,
+  call: Call & { readonly idempotencyKey: string },
+  present: (grant: Grant) => WriteAnswer,
+): Promise<WriteAnswer> {
+  const request = {
+    caller: call.caller,
+    operation: 'createGrant',
+    idempotencyKey: call.idempotencyKey,
+    content: {
+      ...decision,
+      validFrom: decision.validFrom.toISOString(),
+      validUntil: decision.validUntil.toISOString(),
+    },
+  };
+  return write(request, {
+    prepare: () => check({ rolesOf, findType }, decision),
+    apply: async (trx, type) => {
+      const grant: Grant = {
+        ...decision,
+        grantId: newId<GrantId>(),
+        decidedByDepartmentCode: type.ownerDepartmentCode,
+        createdAt: call.at,
+      };
+      await insertGrant(trx, keys, grant);
+      await bump(trx, 'grants');
+      const { clientId, certificateTypeCode, decisionReference, ...scope } = grant;
+      await recordIn(trx, {
+        kind: 'registry',
+        action: 'createGrant',
+        outcome: 'done',
+        caller: { clientId: call.caller.clientId, department: call.caller.department, keyId: call.caller.keyId },
+        scope: JSON.parse(JSON.stringify(scope)),
+        requestId: call.requestId,
+        at: call.at,
+        detail: { grantedTo: clientId, certificateTypeCode, decisionReference },
+      });
+      return present(grant);
+    },
+  });
+}
+
+async function check(
+  { rolesOf, findType }: Pick<CreateGrantDeps, 'rolesOf' | 'findType'>,
+  decision: GrantDecision,
+): Promise<GrantableType> {
+  const roles = await rolesOf(decision.clientId);
+  if (roles === undefined) throw new Refusal('client_unknown', { clientId: decision.clientId });
+  if (!roles.includes('consumer')) throw new Refusal('grant_invalid', { pointer: '/clientId', rule: 'not_a_consumer' });
+  const type = await findType(decision.certificateTypeCode);
+  if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer: '/certificateTypeCode' });
+  const unknown = decision.fields.findIndex((field) => !type.fieldNames.includes(field));
+  if (unknown >= 0) throw new Refusal('field_unknown', { pointer: `/fields/${unknown}` });
+  const latest = new Date(decision.validFrom);
+  latest.setUTCFullYear(latest.getUTCFullYear() + longestYears);
+  if (decision.validUntil <= decision.validFrom)
+    throw new Refusal('grant_invalid', { pointer: '/validUntil', rule: 'empty_range' });
+  if (decision.validUntil > latest)
+    throw new Refusal('grant_invalid', { pointer: '/validUntil', rule: 'longer_than_5_years' });
+  return type;
+}

@@ -1,0 +1,43 @@
+import { Refusal } from '../errors.ts';
+import type { Caller } from '../ids.ts';
+import type { CurrentGrants } from './current-grants.ts';
+import type { Grant } from './grant.ts';
+
+interface ReadDeps {
+  readonly current: CurrentGrants;
+}
+
+/** Whose grants a caller may read: administrators and auditors all, consumers their own. */
+const mayRead = (caller: Caller, grant: Grant): boolean =>
+  caller.roles.includes('admin') || caller.roles.includes('auditor') || grant.clientId === caller.clientId;
+
+/** Grants in order of their ids, which is the order of their making. `after` is the last id of the page before. */
+export async function listGrants(
+  { current }: ReadDeps,
+  input: { readonly caller: Caller; readonly clientId?: string; readonly after?: string; readonly limit?: number },
+): Promise<{ readonly items: readonly Grant[]; readonly next?: string }> {
+  const { all } = await current.read();
+  const limit = input.limit ?? 50;
+  const { after, clientId } = input;
+  const matching = all.filter(
+    (grant) =>
+      mayRead(input.caller, grant) &&
+      (clientId === undefined || grant.clientId === clientId) &&
+      (after === undefined || grant.grantId > after),
+  );
+  const items = matching.slice(0, limit);
+  const last = matching.length > limit ? items.at(-1) : undefined;
+  return { items, ...(last !== undefined && { next: last.grantId }) };
+}
+
+/** One grant. Refuses `grant_unknown`, also for one the caller may not read. */
+export async function readGrant(
+  { current }: ReadDeps,
+  input: { readonly caller: Caller; readonly grantId: string },
+): Promise<Grant> {
+  const { all } = await current.read();
+  const grant = all.find(({ grantId }) => grantId === input.grantId);
+  if (grant === undefined || !mayRead(input.caller, grant))
+    throw new Refusal('grant_unknown', { grantId: input.grantId });
+  return grant;
+}

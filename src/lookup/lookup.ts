@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto';
+import type { Entry } from '../audit/entry.ts';
+import { type Receipt, RecordedRefusal, type Recorder } from '../audit/record.ts';
+import { openRow } from '../certificates/certificate-row.ts';
+import {
+  newestVersion,
+  presentSdJwt,
+  readByHolder,
+  readByIdentifier,
+  type SealedRow,
+  sealHeader,
+  statusAt,
+} from '../certificates/read-certificates.ts';
+import type { Database } from '../db/database.ts';
+import { Refusal } from '../errors.ts';
+import type { Call } from '../ids.ts';
+import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
+import { canonicalJson } from '../verification/canonical-json.ts';
+import {
+  cutDown,
+  type Evidence,
+  evidenceOf,
+  type FoundCertificate,
+  type OpenedCertificate,
+} from './found-certificate.ts';
+import { type PermissionDeps, type PermittedType, permittedTypes } from './permitted-types.ts';
+import { checkQuestion, type Question, type UncheckedQuestion } from './question.ts';
+
+export interface LookupDeps extends PermissionDeps {
+  readonly db: Database;
+  readonly keys: Pick<EncryptionKeys, 'box'> & Pick<IndexKeys, 'holderKey' | 'holderKeys'>;
+  readonly record: Recorder;
+  /** Signs the claims of an answer as `certhub-answer+jwt`. */
+  readonly signAnswer: (claims: Record<string, unknown>) => Promise<string>;
+  /** `iss` of answers: the public URL of this hub. */
+  readonly issuer: string;
+}
+
+export interface Answer {
+  /** Signed by the hub: who got what, why and when. */
+  readonly answer: string;
+  readonly receipt: Receipt;
+  readonly certificates: readonly FoundCertificate[];
+}
+
+/** What was decided, before it is recorded. */
+type Decision =
+  | {
+      readonly ok: true;
+      readonly found: readonly FoundCertificate[];
+      readonly evidence: readonly Evidence[];
+      readonly trace: Trace;
+    }
+  | { readonly ok: false; readonly refusal: Refusal; readonly trace: Trace };
+
+/** What the record says beside the outcome; filled as far as the question got. */
+interface Trace {
+  question?: Question;
+  types?: readonly PermittedType[];
+  subjects?: readonly Buffer[];
+}
+
+/**
+ * The question an approval system asks. Order is the promise: decide, record, and only then refuse or answer.
+ * Throws `RecordedRefusal` for every refusal, `record_unavailable` or `database_unavailable` when nothing could be recorded or read.
+ */
+export async function lookUp(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call): Promise<Answer> {
+  const decision = await decide(deps, unchecked, call);
+  const receipt = await deps.record(entryOf(unchecked, decision, call));
+  // Only now: a refusal thrown before its commit is one that no auditor will ever find.
+  if (!decision.ok) throw new RecordedRefusal(decision.refusal.code, receipt, decision.refusal.detail);
+  const answer = await deps.signAnswer({
+    iss: deps.issuer,
+    aud: call.caller.clientId,
+    jti: receipt.recordId,
+    iat: Math.floor(receipt.recordedAt.getTime() / 1000),
+    purpose: unchecked.purpose,
+    certificates: decision.evidence,
+    commitment: Buffer.from(receipt.commitment).toString('base64url'),
+  });
+  return { answer, receipt, certificates: decision.found };
+}
+
+async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call): Promise<Decision> {
+  const trace: Trace = {};
+  try {
+    const question = checkQuestion(unchecked);
+    trace.question = question;
+    if (question.about.by === 'holder') {
+      const { type, number } = question.about.holder;
+      trace.subjects = [deps.keys.holderKey(type, number)];
+    }
+    const types = await permittedTypes(deps, question, call.caller.clientId, call.at);
+    trace.types = types;
+    const opened = await read(deps, question, types, call.at);
+    trace.subjects = subjectsOf(deps, trace.subjects ?? [], opened);
+    const found = await Promise.all(opened.map((each) => present(deps, each, question, types)));
+    return { ok: true, found, evidence: found.map(evidenceOf), trace };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    // Nothing can be recorded without the database either: fail closed at once.
+    if (error.code === 'database_unavailable') throw error;
+    return { ok: false, refusal: error, trace };
+  }
+}
+
+/** Reads and opens what the question is about; of a series only the newest sealed version answers a question by holder. */
+async function read(
+  { db, keys }: LookupDeps,
+  { about }: Question,
+  types: readonly PermittedType[],
+  at: Date,
+): Promise<OpenedCertificate[]> {
+  const rows =
+    about.by === 'holder'
+      ? newestOfSeries(
+          await readByHolder(
+            db,
+            keys.holderKeys(about.holder.type, about.holder.number),
+            types.map(({ query }) => query.certificateTypeCode),
+          ),
+        )
+      : (await readByIdentifier(db, about.certificate.series, about.certificate.version)).slice(0, 1);
+  return rows.map((row) => ({ row, contents: openRow(keys.box, row), status: statusAt(row, at) }));
+}
+
+function newestOfSeries(rows: readonly SealedRow[]): SealedRow[] {
+  const newest = new Map<string, SealedRow>();
+  for (const row of rows) {
+    const known = newest.get(row.series);
+    if (known === undefined || known.version < row.version) newest.set(row.series, row);
+  }
+  return [...newest.values()].filter(({ state }) => state !== 'superseded');
+}
+
+async function present(
+  { db }: LookupDeps,
+  opened: OpenedCertificate,
+  question: Question,
+  types: readonly PermittedType[],
+): Promise<FoundCertificate> {
+  const { row, contents } = opened;
+  const permitted = types.find(({ query }) => query.certificateTypeCode === row.certificate_type_code);
+  const { sealed } = contents;
+  // A row of a type nobody asked for, or without a seal, must never get this far.
+  if (permitted === undefined || sealed === undefined) {
+    throw new Refusal('stored_data_tampered', { certificateIdentifier: row.identifier });
+  }
+  const header = await sealHeader(db, sealed.headerSha256);
+  const found = cutDown(opened, permitted, question.level, (names) => presentSdJwt(header, sealed, names));
+  if (opened.status !== 'superseded') return found;
+  const supersededBy = await newestVersion(db, row.series);
+  return supersededBy === undefined ? found : { ...found, supersededBy };
+}
+
+/** Everyone the answer is about: a certificate of two spouses concerns both, whoever was asked for. */
+function subjectsOf(
+  { keys }: LookupDeps,
+  asked: readonly Buffer[],
+  opened: readonly OpenedCertificate[],
+): readonly Buffer[] {
+  const subjects = new Map(asked.map((key) => [key.toString('hex'), key]));
+  for (const { contents } of opened) {
+    for (const { type, number } of contents.metadata.holders) {
+      const key = keys.holderKey(type, number);
+      subjects.set(key.toString('hex'), key);
+    }
+  }
+  return [...subjects.values()];
+}
+
+function entryOf(unchecked: UncheckedQuestion, decision: Decision, call: Call): Entry {
+  const { purpose, level } = unchecked;
+  const { trace } = decision;
+  const refusal = decision.ok ? undefined : decision.refusal;
+  return {
+    kind: 'access',
+    action: 'lookUp',
+    outcome: refusal === undefined ? 'answered' : refusal.code === 'stored_data_tampered' ? 'failed' : 'refused',
+    ...(refusal !== undefined && { code: refusal.code }),
+    caller: { clientId: call.caller.clientId, department: call.caller.department, keyId: call.caller.keyId },
+    officer: purpose.officer,
+    purpose: {
+      matterCode: purpose.matterCode,
+      caseNumber: purpose.caseNumber,
+      legalBasis: purpose.legalBasis,
+      ...(purpose.note !== undefined && { note: purpose.note }),
+    },
+    ...(trace.subjects !== undefined && { subjects: trace.subjects }),
+    scope: {
+      level,
+      by: trace.question?.about.by ?? null,
+      types:
+        trace.types?.map(({ query, permission }) => ({
+          certificateTypeCode: query.certificateTypeCode,
+          fields: query.compare === undefined ? permission.fields : Object.keys(query.compare),
+          grantId: permission.grant.grantId,
+        })) ??
+        unchecked.types?.map(({ certificateTypeCode }) => ({ certificateTypeCode })) ??
+        null,
+    },
+    ...(decision.ok && {
+      certificates: decision.evidence.map(({ certificateIdentifier }) => certificateIdentifier),
+      answerDigest: createHash('sha256').update(canonicalJson(decision.evidence)).digest('base64url'),
+    }),
+    requestId: call.requestId,
+    at: call.at,
+  };
+}

@@ -1,0 +1,112 @@
+import { Refusal } from '../errors.ts';
+import { applicationFor, type Grant, type Permission, permit, type Wanted } from '../grants/grant.ts';
+import type { Reserve } from '../grants/quota.ts';
+import type { Question, TypeQuery } from './question.ts';
+
+/** What a lookup needs to know of a certificate type. */
+export interface LookupType {
+  readonly name: { readonly zh: string; readonly en: string };
+  readonly ownerDepartmentCode: string;
+  /** Names of all its fields, the standard ones included. */
+  readonly fieldNames: readonly string[];
+}
+
+/** One type of a question with the grant that covers it. */
+export interface PermittedType {
+  readonly type: LookupType;
+  readonly query: TypeQuery;
+  readonly permission: Permission;
+}
+
+export interface PermissionDeps {
+  readonly grantsOf: (clientId: string) => Promise<readonly Grant[]>;
+  readonly findType: (certificateTypeCode: string) => Promise<LookupType | undefined>;
+  readonly reserve: Reserve;
+}
+
+/**
+ * The types that may be answered, each under one grant, with its quota taken. Refuses the whole question when a named type is not
+ * covered: the refusal names what to apply for, and depends on the caller and the question alone. Codes: `certificate_type_unknown`,
+ * `field_unknown`, `grant_required`, `grant_expired`, `grant_revoked`, `quota_exceeded`.
+ */
+export async function permittedTypes(
+  deps: PermissionDeps,
+  question: Question,
+  clientId: string,
+  at: Date,
+): Promise<readonly PermittedType[]> {
+  const grants = await deps.grantsOf(clientId);
+  const wantedOf = (query: TypeQuery): Wanted => ({
+    certificateTypeCode: query.certificateTypeCode,
+    level: question.level,
+    matterCode: question.purpose.matterCode,
+    legalBasis: question.purpose.legalBasis,
+    at,
+    ...fieldsOf(query),
+  });
+  const queries = question.types ?? grantedTypes(grants).map((certificateTypeCode) => ({ certificateTypeCode }));
+  const decided = await Promise.all(
+    queries.map(async (query, i) => {
+      const type = await knownType(deps, query, i);
+      const wanted = wantedOf(query);
+      return { query, type, wanted, permitted: permit(grants, wanted) };
+    }),
+  );
+  // Without named types, what is not granted is simply not asked for; with none granted at all there is nothing to answer.
+  const relevant = question.types === undefined ? decided.filter(({ permitted }) => permitted.ok) : decided;
+  if (relevant.length === 0) {
+    const { matterCode, legalBasis } = question.purpose;
+    throw new Refusal('grant_required', { apply: [{ matterCode, legalBasis, level: question.level }] });
+  }
+  const missing = relevant.filter(({ permitted }) => !permitted.ok);
+  const [first] = missing;
+  if (first !== undefined && !first.permitted.ok) {
+    const apply = missing.map(({ wanted, type }) => ({
+      ...applicationFor(wanted),
+      ownerDepartmentCode: type.ownerDepartmentCode,
+    }));
+    throw new Refusal(first.permitted.code, { apply });
+  }
+  return Promise.all(
+    relevant.map(async ({ query, type, permitted }) => {
+      const permission = permitted.ok ? await firstWithQuota(deps.reserve, permitted.candidates, at) : undefined;
+      if (permission === undefined) {
+        throw new Refusal('quota_exceeded', { certificateTypeCode: query.certificateTypeCode });
+      }
+      return { query, type, permission };
+    }),
+  );
+}
+
+const grantedTypes = (grants: readonly Grant[]): string[] => [
+  ...new Set(grants.map(({ certificateTypeCode }) => certificateTypeCode)),
+];
+
+const fieldsOf = ({ fields, compare }: TypeQuery): { fields?: readonly string[] } => {
+  const named = fields ?? (compare === undefined ? undefined : Object.keys(compare));
+  return named === undefined ? {} : { fields: named };
+};
+
+async function knownType(deps: PermissionDeps, query: TypeQuery, i: number): Promise<LookupType> {
+  const type = await deps.findType(query.certificateTypeCode);
+  if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer: `/types/${i}/certificateTypeCode` });
+  const { fields = [] } = fieldsOf(query);
+  const unknown = fields.find((field) => !type.fieldNames.includes(field));
+  if (unknown !== undefined) {
+    const index = query.fields?.indexOf(unknown) ?? -1;
+    throw new Refusal('field_unknown', { pointer: index >= 0 ? `/types/${i}/fields/${index}` : `/types/${i}/compare` });
+  }
+  return type;
+}
+
+/** Takes one from the first grant whose day is not used up. Grants are tried one after another: only the used one is charged in full. */
+async function firstWithQuota(
+  reserve: Reserve,
+  candidates: readonly Permission[],
+  at: Date,
+): Promise<Permission | undefined> {
+  for (const candidate of candidates) {
+    if (await reserve(candidate.grant, at)) return candidate;
+  }
+  return undefined;
+}
