@@ -140,7 +140,7 @@ create table certificates (
   certificate_type_code text collate "C" not null,
   type_version int not null,
   issuing_authority_code text collate "C" not null,
-  leading boolean not null,
+  is_first_holder boolean not null,
   state text collate "C" not null check (state in
     ('pending_review', 'returned', 'approved', 'valid', 'suspended', 'revoked', 'superseded')),
   revocation_reason text collate "C" check (revocation_reason in ('cancelled', 'issued_in_error')),
@@ -157,7 +157,7 @@ create table certificates (
 );
 alter table certificates alter column box set storage external;
 create index certificates_queue on certificates (issuing_authority_code, version_id)
-  where leading and state in ('pending_review', 'returned', 'approved');
+  where is_first_holder and state in ('pending_review', 'returned', 'approved');
 
 create table certificate_events (
   series text collate "C" not null,
@@ -247,5 +247,8 @@ grant select on all tables in schema public to certhub_service;
 grant insert, update on registry_versions, departments, clients, client_keys, trust_roots, seal_x509, certificate_types,
   grants, grant_usage, status_lists, status_entries, certificates to certhub_service;
 grant insert, update, delete on client_assertions, idempotency_keys to certhub_service;
+-- A correction before the seal may change the holders, and with them the keys of rows and directory entry.
+grant delete on certificates to certhub_service;
+grant update on certificate_versions to certhub_service;
 grant insert on seal_headers, certificate_versions, certificate_events, records to certhub_service;
 grant select on records to certhub_sequencer;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import { type Coalescer, coalesce } from '../db/batch.ts';
+import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 import { Refusal, type RefusalCode, type RefusalDetail } from '../errors.ts';
 import { idBytes, newId, type RecordId } from '../ids.ts';
@@ -8,7 +9,7 @@ import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
 import { commitRecord } from '../verification/commitment.ts';
 import { type Entry, recordKinds } from './entry.ts';
 import { encodeBody, recordValues } from './record-body.ts';
-import { insertRecordIn, type RecordRow } from './store.ts';
+import { insertRecordIn, probeRecording, type RecordRow } from './store.ts';
 
 declare const made: unique symbol;
 
@@ -54,6 +55,8 @@ export interface AuditRecorder {
   readonly recordIn: RecordIn;
   /** Waits until everything handed in is committed or rejected. */
   drain(): Promise<void>;
+  /** Resolves when a record could be written now: inserts one and rolls it back. */
+  probe(db: Database): Promise<void>;
 }
 
 /**
@@ -91,8 +94,17 @@ export function startRecorder({ insertAll, keys, now, maxBatch, failed }: Record
     record,
     recordIn: (trx, entry) => insertRecordIn(trx, toRow(entry, { keys, lane, recordedAt: now() })),
     drain: () => enqueue.drain(),
+    probe: (db) => probeRecording(db, toRow(probeEntry(now()), { keys, lane, recordedAt: now() })),
   };
 }
+
+const probeEntry = (at: Date): Entry => ({
+  kind: 'access',
+  action: 'getReadiness',
+  outcome: 'answered',
+  requestId: 'probe',
+  at,
+});
 
 /** Data errors (SQLSTATE classes 22 and 23) belong to a row; everything else belongs to the connection or the server. */
 function isPoison(error: unknown): boolean {

@@ -67,7 +67,7 @@ export interface Tables {
     certificate_type_code: string;
     type_version: number;
     issuing_authority_code: string;
-    leading: boolean;
+    is_first_holder: boolean;
     state: string;
     revocation_reason: string | null;
     effective_from: Date;

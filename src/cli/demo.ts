@@ -1,0 +1,144 @@
+import { mkdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { Writable } from 'node:stream';
+import { parseArgs } from 'node:util';
+import { assembleHub } from '../hub.ts';
+import { type ApiClient, apiClient } from './api-client.ts';
+import { loadCity } from './demo/load.ts';
+import { demoClientKey, exampleFolder, registerDemo } from './demo/registry.ts';
+import { type Told, tellStory } from './demo/story.ts';
+import { type Teller, teller } from './demo/teller.ts';
+import type { CommandIo } from './keys.ts';
+import { type OpenedHub, openHub } from './open.ts';
+
+export const help = `certhub demo: see the whole hub at work on synthetic data
+
+  certhub demo [--exit] [--certificates N]
+      starts the embedded PostgreSQL and a hub with the published demo keys, issues N certificates (500), tells the story of one
+      certificate step by step, then stays up and prints commands to paste. With --exit it ends after the story.
+
+  Never for real data: the keys are public. Exit code 0 when every step went as told.
+`;
+
+/** `certhub demo`. Resolves with the exit code. */
+export async function run(argv: readonly string[], io: CommandIo): Promise<number> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      exit: { type: 'boolean', default: false },
+      certificates: { type: 'string', default: '500' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) {
+    io.stdout.write(help);
+    return 0;
+  }
+  const count = Number(values.certificates);
+  if (!Number.isInteger(count) || count < 50 || count > 100_000) {
+    io.stderr.write('--certificates must be a whole number from 50 to 100000\n');
+    return 2;
+  }
+  const begun = performance.now();
+  const since = (): string => `${((performance.now() - begun) / 1000).toFixed(1)} s`;
+  const output = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      io.stdout.write(chunk.toString('utf8'));
+      done();
+    },
+  });
+  const tell = teller(output, { color: process.stdout.isTTY === true });
+  tell.line('certhub demo: synthetic people, published keys, real database, real signatures, real HTTP');
+  const env = { CERTHUB_LOG_LEVEL: 'warn', ...io.env, CERTHUB_MODE: 'demo', CERTHUB_KEYS_DIR: exampleFolder };
+  const opened = await openHub(env, (line) => tell.line(`   ${line}`));
+  try {
+    return await demo(opened, { tell, since, count, exit: values.exit });
+  } finally {
+    await opened.close();
+  }
+}
+
+interface DemoRun {
+  readonly tell: Teller;
+  readonly since: () => string;
+  readonly count: number;
+  readonly exit: boolean;
+}
+
+async function demo({ core, config, close: _ }: OpenedHub, { tell, since, count, exit }: DemoRun): Promise<number> {
+  await registerDemo(core);
+  // The demo itself calls more often than a stranger may.
+  const generous = { max: 1_000_000, windowMilliseconds: 60_000 };
+  const hub = await assembleHub(core, { tokenRateLimit: generous, publicRateLimit: generous });
+  try {
+    await hub.app.listen({ host: config.host, port: config.port });
+    tell.line(`   the hub answers at ${config.issuer} (${since()})`);
+    const url = `http://${config.host}:${config.port}`;
+    const clients = new Map<string, ApiClient>();
+    const clientOf = (clientId: string): ApiClient => {
+      const known = clients.get(clientId);
+      if (known !== undefined) return known;
+      const client = apiClient({ url, issuer: config.issuer, clientId, key: demoClientKey(clientId) });
+      clients.set(clientId, client);
+      return client;
+    };
+    await loadCity(clientOf, count);
+    tell.line(`   ${count} certificates of the demo city are pushed, reviewed and sealed (${since()})`);
+
+    const folder = join(config.dataDir, 'demo');
+    mkdirSync(folder, { recursive: true });
+    const told = await tellStory({
+      clientOf,
+      anyone: apiClient({ url, issuer: config.issuer, clientId: 'anyone' }),
+      tell,
+      folder,
+      now: core.now,
+      runId: core.now().toISOString().replace(/\D/g, '').slice(2, 14),
+    });
+    tell.line(`\nEvery step went as told (${since()}).`);
+    if (exit) return 0;
+    await farewell({ tell, url, folder, told, token: await clientOf('school-enrolment').token() });
+    await new Promise<void>((resolve) => {
+      process.once('SIGTERM', () => resolve());
+      process.once('SIGINT', () => resolve());
+    });
+    tell.line('stopping');
+    return 0;
+  } finally {
+    await hub.drain(config.shutdownSeconds * 1_000);
+  }
+}
+
+interface Farewell {
+  readonly tell: Teller;
+  readonly url: string;
+  readonly folder: string;
+  readonly told: Told;
+  readonly token: string;
+}
+
+/** What to try next; every command can be pasted as it stands. */
+async function farewell({ tell, url, folder, told, token }: Farewell): Promise<void> {
+  const lookup = JSON.stringify({
+    purpose: told.purpose,
+    level: 'fields',
+    holder: { type: '111', number: told.idNumber },
+  });
+  const files = relative(process.cwd(), folder);
+  tell.line(`
+The hub stays up; stop it with Ctrl-C.
+  Documentation  ${url}/docs
+  Contract       ${url}/openapi.json
+  Health         ${url}/health/ready
+
+Look somebody up (this token of the school-enrolment system works for ten minutes):
+  export TOKEN=${token}
+  curl -s ${url}/v1/lookups -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '${lookup}'
+
+A new token for any demo client, e.g. the auditor:
+  npm run -s certhub -- client token --id audit-office --key keys-example/clients/audit-office.jwk.json --url ${url}
+
+Verify an answer without the hub:
+  npm run -s certhub -- verify ${files}/answer.json --trust ${files}/trust.json
+`);
+}

@@ -1,0 +1,177 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { initKeys } from '../signing/init-keys.ts';
+import { KeyFileError } from '../signing/key-file-error.ts';
+import { loadManifest } from '../signing/key-store.ts';
+import { makeExampleKeys } from '../signing/make-example-keys.ts';
+import { Pkcs12Error } from '../signing/pkcs12.ts';
+import { addSeal, type KeyChange, retireIndexKey, rotatableUses, rotateKeys } from '../signing/rotate-keys.ts';
+import { isUscc } from '../verification/identifiers.ts';
+
+/** Where a command writes and what it knows of its surroundings. */
+export interface CommandIo {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** One line for the list of commands, then the usage. */
+export const help = `certhub keys: make, list and rotate the keys of the hub and of its departments
+
+  certhub keys init --dir DIR [--city NAME] [--departments USCC=NAME,USCC=NAME…]
+      makes a keys directory with a local authority; refuses a directory that exists
+  certhub keys list --dir DIR
+      lists the keys, active and retired
+  certhub keys rotate --dir DIR --use answer|token|status|log|index|encryption
+      adds a new active key and retires the old one, which still verifies, opens and finds
+  certhub keys retire --dir DIR --index N
+      retires an old index generation after certhub rekey
+  certhub keys add-seal --dir DIR --department USCC (--name NAME | --p12 FILE --password-file FILE)
+      issues a seal from the local authority, or takes the department's own PKCS#12 file
+  certhub keys example --dir DIR
+      makes a set of public demo keys beside departments.json and clients.json
+
+  DIR may also come from CERTHUB_KEYS. A running hub takes changes at its next start.
+`;
+
+class UsageError extends Error {}
+
+/** Runs `certhub keys …`. Exit code 0: done; 1: refused, with the reason; 2: wrong usage. */
+export async function run(argv: readonly string[], io: CommandIo): Promise<number> {
+  try {
+    io.stdout.write(await runCommand(argv, io));
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError || isParseArgsError(error)) {
+      io.stderr.write(`${error.message}\n\n${help}`);
+      return 2;
+    }
+    if (error instanceof KeyFileError || error instanceof Pkcs12Error || isFileSystemError(error)) {
+      io.stderr.write(`certhub keys: ${error.message}\n`);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+const hasCode = (error: unknown): error is Error & { code: unknown } => error instanceof Error && 'code' in error;
+const isParseArgsError = (error: unknown): error is Error =>
+  hasCode(error) && typeof error.code === 'string' && error.code.startsWith('ERR_PARSE_ARGS');
+const isFileSystemError = (error: unknown): error is Error => hasCode(error) && 'syscall' in error;
+
+const options = {
+  dir: { type: 'string' },
+  city: { type: 'string', default: '示范市' },
+  departments: { type: 'string', default: '' },
+  department: { type: 'string' },
+  name: { type: 'string' },
+  p12: { type: 'string' },
+  'password-file': { type: 'string' },
+  use: { type: 'string' },
+  index: { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+const parse = (argv: readonly string[]) =>
+  parseArgs({ args: [...argv], allowPositionals: true, strict: true, options });
+
+type Input = ReturnType<typeof parse>['values'] & { readonly directory: string; readonly now: Date };
+
+async function runCommand(argv: readonly string[], io: CommandIo): Promise<string> {
+  const { values, positionals } = parse(argv);
+  const [name, ...surplus] = positionals;
+  if (values.help || name === undefined) return help;
+  const command = commands.get(name);
+  if (command === undefined) throw new UsageError(`unknown command: ${name}`);
+  if (surplus.length > 0) throw new UsageError(`unexpected: ${surplus.join(' ')}`);
+  const directory = values.dir ?? io.env['CERTHUB_KEYS'] ?? '';
+  if (directory === '') throw new UsageError('--dir is missing');
+  return command({ ...values, directory, now: new Date() });
+}
+
+const commands = new Map<string, (input: Input) => Promise<string>>([
+  ['init', init],
+  ['list', async ({ directory }) => listKeys(directory)],
+  ['rotate', rotate],
+  ['retire', retire],
+  ['add-seal', add],
+  ['example', example],
+]);
+
+async function init({ directory, city, departments: list, now }: Input): Promise<string> {
+  const departments = parseDepartments(list);
+  await initKeys({ directory, city, departments, from: now, now });
+  return (
+    `made keys for ${departments.length} department(s) in ${directory}\n` +
+    'Move authority/root.key.pem to a safe place offline: the hub never reads it.\n' +
+    'Keep a copy of secrets/ apart from the database backups: without it stored data cannot be read.\n'
+  );
+}
+
+async function rotate({ directory, use: wanted, now }: Input): Promise<string> {
+  const use = rotatableUses.find((candidate) => candidate === wanted);
+  if (use === undefined) throw new UsageError(`--use must be one of ${rotatableUses.join(', ')}`);
+  return describe(await rotateKeys({ directory, use, now }));
+}
+
+async function retire({ directory, index }: Input): Promise<string> {
+  const number = Number(index);
+  if (!Number.isInteger(number)) throw new UsageError('--index must be the number of a generation');
+  return describe(await retireIndexKey({ directory, number }));
+}
+
+async function add(input: Input): Promise<string> {
+  const { directory, department = '', now } = input;
+  if (!isUscc(department)) throw new UsageError('--department must be a USCC with a correct check character');
+  return describe(await addSeal({ directory, department, now, source: sealSource(input) }));
+}
+
+async function example({ directory, city, now }: Input): Promise<string> {
+  // long before today, so that the demo runs on a machine whose clock is behind
+  await makeExampleKeys({ directory, city, from: new Date('2024-01-01T00:00:00Z'), now });
+  return `made public demo keys in ${directory}\n`;
+}
+
+function sealSource(values: { name?: string; p12?: string; 'password-file'?: string }) {
+  const { name, p12, 'password-file': passwordFile } = values;
+  if (name !== undefined && p12 === undefined && passwordFile === undefined) return { departmentName: name };
+  if (name === undefined && p12 !== undefined && passwordFile !== undefined) {
+    return { pkcs12: readFileSync(p12), password: readFileSync(passwordFile, 'utf8').replace(/\r?\n$/, '') };
+  }
+  throw new UsageError('give either --name, or --p12 and --password-file');
+}
+
+function parseDepartments(list: string): { code: string; name: string }[] {
+  const departments = list
+    .split(',')
+    .filter((item) => item.trim() !== '')
+    .map((item) => {
+      const at = item.indexOf('=');
+      const code = item.slice(0, at).trim();
+      const name = item.slice(at + 1).trim();
+      if (at < 0 || name === '') throw new UsageError(`--departments: "${item}" is not USCC=NAME`);
+      if (!isUscc(code)) throw new UsageError(`--departments: "${code}" is no USCC or has a wrong check character`);
+      return { code, name };
+    });
+  if (new Set(departments.map(({ code }) => code)).size !== departments.length) {
+    throw new UsageError('--departments: a USCC is given twice');
+  }
+  return departments;
+}
+
+function listKeys(directory: string): string {
+  const { keys, indexKeys, encryptionKeys, seals, roots } = loadManifest(directory);
+  const rows = [
+    ...keys.map(({ use, kid, suite, state, from, until }) => [use, kid, suite, state, `${from} – ${until ?? ''}`]),
+    ...indexKeys.map(({ number, state }) => ['index', `generation ${number}`, 'HMAC-SHA-256', state, '']),
+    ...encryptionKeys.map(({ number, state }) => ['encryption', `key ${number}`, 'AES-256-GCM', state, '']),
+    ...seals.map(({ department, suite, state, file }) => ['seal', department, suite, state, file]),
+    ...roots.map((file) => ['root', '', '', 'active', file]),
+  ];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ');
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
+}
+
+const describe = ({ added, retired }: KeyChange): string =>
+  [added === undefined ? '' : `added ${added}\n`, retired === undefined ? '' : `retired ${retired}\n`].join('');

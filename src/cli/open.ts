@@ -1,0 +1,101 @@
+import type { Logger } from 'pino';
+import { type Config, readConfig } from '../config.ts';
+import { connect, type Database } from '../db/database.ts';
+import { startEmbedded } from '../db/embedded.ts';
+import { migrate, readMigrations, schemaState } from '../db/migrate.ts';
+import { checkSettings } from '../db/settings.ts';
+import { openLog } from '../http/log.ts';
+import { assembleCore, type Core } from '../hub.ts';
+import { loadKeys } from '../signing/key-store.ts';
+
+/** Something an operator has to put right before a command or the hub can run. The message says how. */
+export class NotReady extends Error {
+  override readonly name = 'NotReady';
+}
+
+export interface OpenedDatabase {
+  readonly db: Database;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens the database as the service role. Embedded: starts or joins the private server and migrates it. Otherwise the schema must be
+ * current; `certhub migrate` is a step of its own, under another role.
+ */
+export async function openDatabase(config: Config, say: (line: string) => void): Promise<OpenedDatabase> {
+  const migrations = await readMigrations();
+  const embedded =
+    config.databaseUrl === undefined ? await startEmbedded({ dataDir: config.dataDir, log: say }) : undefined;
+  const stop = async (): Promise<void> => {
+    await embedded?.stop();
+  };
+  try {
+    if (embedded !== undefined) await migrate({ url: embedded.urls.owner, migrations, log: say });
+    const db = connect({
+      url: config.databaseUrl ?? embedded?.urls.service ?? '',
+      max: config.databaseConnections,
+      statementTimeoutMs: 10_000,
+      applicationName: 'certhub',
+      prepared: config.preparedStatements,
+    });
+    const close = async (): Promise<void> => {
+      await db.close();
+      await stop();
+    };
+    try {
+      await checkDatabase(db, migrations, say);
+      return { db, close };
+    } catch (error) {
+      await db.close();
+      throw error;
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function checkDatabase(
+  db: Database,
+  migrations: Awaited<ReturnType<typeof readMigrations>>,
+  say: (line: string) => void,
+): Promise<void> {
+  const schema = await schemaState(db, migrations);
+  if (schema.state === 'newer' || schema.state === 'changed') throw new NotReady(schema.reason);
+  if (schema.state !== 'current') {
+    throw new NotReady(`the database lacks ${schema.pending} migrations: run \`certhub migrate\` as its owner`);
+  }
+  const report = await checkSettings(db);
+  if (report.failures.length > 0)
+    throw new NotReady(`the database would lose records:\n- ${report.failures.join('\n- ')}`);
+  for (const warning of report.warnings) say(`warning: ${warning}`);
+}
+
+export interface OpenedHub {
+  readonly config: Config;
+  readonly core: Core;
+  readonly log: Logger;
+  readonly close: () => Promise<void>;
+}
+
+/** Everything a command or the server needs, from the environment. Throws ConfigError, KeyFileError, NotReady and MigrationRefused. */
+export async function openHub(
+  env: Readonly<Record<string, string | undefined>>,
+  say: (line: string) => void,
+): Promise<OpenedHub> {
+  const config = readConfig(env, { nodeVersion: process.versions.node });
+  for (const warning of config.warnings) say(`warning: ${warning}`);
+  const keys = loadKeys(config.keysDir, { mode: config.mode });
+  const log = openLog({ level: config.logLevel });
+  const database = await openDatabase(config, say);
+  const core = await assembleCore({ config, db: database.db, keys, log, now: () => new Date() });
+  return {
+    config,
+    core,
+    log,
+    close: async () => {
+      await core.close();
+      await database.close();
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Refusal } from '../errors.ts';
+import type { Caller } from '../ids.ts';
+import { checkBodyHeaders, type ParseBody, readBody } from './body.ts';
+import type { Operation } from './contract.ts';
+import type { Traffic } from './drain.ts';
+import type { BoundHandler } from './handlers.ts';
+import type { OperationRules } from './validate.ts';
+
+/** What an authentication may know of a request before its body is read. */
+export interface RequestInfo {
+  readonly operationId: string;
+  readonly requestId: string;
+  readonly receivedAt: Date;
+  readonly remoteAddress: string;
+}
+
+/** Tells who calls; throws a `Refusal` (`token_missing`, `token_invalid`, `token_expired`, `client_disabled`). */
+export type Authenticate = (authorization: string | undefined, info: RequestInfo) => Promise<Caller>;
+
+export interface BindDeps {
+  readonly app: FastifyInstance;
+  readonly rulesOf: (operation: Operation) => OperationRules;
+  readonly handlers: Readonly<Record<string, BoundHandler>>;
+  readonly authenticate: Authenticate;
+  readonly parseBody: ParseBody;
+  readonly traffic: Traffic;
+  /** Compare every answer with the contract before it is sent. */
+  readonly checkAnswers: boolean;
+  readonly rateLimits: Readonly<Record<'token' | 'public', { readonly max: number; readonly timeWindow: number }>>;
+}
+
+/**
+ * One route per operation: who calls → may they → is the body of a kind we read → body → contract → handler → answer.
+ * @throws Error for an operation without handler or a handler without operation
+ */
+export function bindOperations(deps: BindDeps, operations: readonly Operation[]): void {
+  const { app, handlers, rateLimits } = deps;
+  const ids = new Set(operations.map(({ operationId }) => operationId));
+  const stray = Object.keys(handlers).find((id) => !ids.has(id));
+  if (stray !== undefined) throw new Error(`handler ${stray} has no operation in the contract`);
+  for (const operation of operations) {
+    const handler = handlers[operation.operationId];
+    if (handler === undefined) throw new Error(`operation ${operation.operationId} has no handler`);
+    const { rateLimit } = operation;
+    app.route({
+      method: operation.method,
+      url: operation.path.replaceAll(':', '::').replace(/\{([^}]+)\}/g, ':$1'),
+      config: { operation },
+      // The limit counts first, so that refused requests count too.
+      onRequest: [...(rateLimit === undefined ? [] : [app.rateLimit(rateLimits[rateLimit])]), admit(deps, operation)],
+      handler: bound(deps, operation, handler),
+    });
+  }
+}
+
+const admit =
+  ({ authenticate }: BindDeps, operation: Operation) =>
+  async (request: FastifyRequest): Promise<void> => {
+    const { call } = request;
+    if (Object.values(request.params as object).includes('')) throw new Refusal('not_found');
+    if (operation.bearer) {
+      const info = { operationId: operation.operationId, remoteAddress: request.ip, ...call };
+      call.caller = await authenticate(request.headers.authorization, info);
+      const { roles } = call.caller;
+      if (!roles.some((role) => operation.roles.includes(role))) {
+        throw new Refusal('role_required', { required: operation.roles });
+      }
+    }
+    checkBodyHeaders(operation, request);
+  };
+
+function bound(deps: BindDeps, operation: Operation, handler: BoundHandler) {
+  const { traffic, parseBody, checkAnswers } = deps;
+  const rules = deps.rulesOf(operation);
+  return (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+    traffic.run(async () => {
+      const body = readBody(parseBody, operation, request.body);
+      const { params, query, headers } = request;
+      const checked = rules.checkRequest({ params, query, headers, body });
+      const { caller, requestId, receivedAt } = request.call;
+      const answer = await handler({ ...checked, caller, requestId, receivedAt, remoteAddress: request.ip });
+      const type = answer.contentType ?? operation.answers.get(answer.status)?.keys().next().value ?? '';
+      // An answer that the contract does not describe may hold a field nobody granted: better none (fail closed).
+      const fault = checkAnswers ? rules.faultOfAnswer(answer.status, type, answer.body) : undefined;
+      if (fault !== undefined) throw new Error(`answer of ${operation.operationId}: ${fault}`);
+      reply.code(answer.status).headers(answer.headers ?? {});
+      if (operation.bearer) reply.header('cache-control', 'no-store');
+      if (answer.body === undefined) return reply.send();
+      return reply.type(type).send(type.endsWith('json') ? JSON.stringify(answer.body) : answer.body);
+    });
+}

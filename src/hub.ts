@@ -1,0 +1,265 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { parse as parseYaml } from 'yaml';
+import { type AuditRecorder, startRecorder } from './audit/record.ts';
+import { auditHandlers } from './audit/routes.ts';
+import { ensurePartitions, insertRecords, type RecordRow } from './audit/store.ts';
+import { type Catalogue, watchCatalogue } from './catalogue/catalogue.ts';
+import { grantableFields } from './catalogue/certificate-type.ts';
+import { catalogueHandlers } from './catalogue/routes.ts';
+import { dayOf } from './certificates/city-day.ts';
+import { certificatesHandlers } from './certificates/routes.ts';
+import { statusLists } from './certificates/status-list.ts';
+import { trustBundles } from './certificates/trust-bundle.ts';
+import { verificationHandlers } from './certificates/verification-routes.ts';
+import { limitGuesses } from './certificates/verify-online-guesses.ts';
+import type { Config } from './config.ts';
+import type { Database } from './db/database.ts';
+import { type Freshness, type FreshView, startFreshness } from './db/fresh.ts';
+import { type Write, writer } from './db/write.ts';
+import { authenticator } from './departments/authenticate.ts';
+import { type Registry, type Trust, watchRegistry, watchTrust } from './departments/registry.ts';
+import { departmentsHandlers } from './departments/routes.ts';
+import { type CurrentGrants, grantsOf, watchGrants } from './grants/current-grants.ts';
+import { quotaCounter } from './grants/quota.ts';
+import { grantHandlers } from './grants/routes.ts';
+import type { Contract } from './http/contract.ts';
+import type { Handlers } from './http/handlers.ts';
+import { healthHandlers } from './http/health.ts';
+import type { RefusedEvent } from './http/refuse.ts';
+import { buildServer, type Server, type ServerOptions } from './http/server.ts';
+import { bearerToken, openTokens, type Tokens } from './http/tokens.ts';
+import type { LookupType } from './lookup/permitted-types.ts';
+import { lookupHandlers } from './lookup/routes.ts';
+import { isExampleKey } from './signing/example-keys.ts';
+import type { Keys } from './signing/key-store.ts';
+import { signCompactJws } from './signing/sd-jwt-issue.ts';
+import { canonicalJson } from './verification/canonical-json.ts';
+import { parseJsonStrictly } from './verification/encoding.ts';
+
+/** What a hub stands on. Everything else is made from it, here, for production and tests alike. */
+export interface Basis {
+  readonly config: Config;
+  /** Under the service role. */
+  readonly db: Database;
+  readonly keys: Keys;
+  readonly log: Logger;
+  readonly now: () => Date;
+  /** Inserts the rows of one flush; a fault test wraps the real one. */
+  readonly insertAll?: (rows: readonly RecordRow[]) => Promise<void>;
+}
+
+/** The hub without HTTP: what routes and commands work with. */
+export interface Core extends Basis {
+  readonly freshness: Freshness;
+  readonly recorder: AuditRecorder;
+  readonly write: Write;
+  readonly registry: FreshView<Registry>;
+  readonly trust: FreshView<Trust>;
+  readonly catalogue: FreshView<Catalogue>;
+  readonly grants: CurrentGrants;
+  /** Told of every registry row that was written past the hub. */
+  readonly tampered: (table: string, id: string) => void;
+  /** Waits for records under way. The database stays open: who opened it closes it. */
+  readonly close: () => Promise<void>;
+}
+
+const partitionCheckMs = 6 * 3_600_000;
+
+/** Puts the capabilities together. Opens the months to come for records, and keeps doing so. */
+export async function assembleCore(basis: Basis): Promise<Core> {
+  const { config, db, keys, log, now } = basis;
+  await ensurePartitions(db);
+  const partitions = setInterval(() => {
+    ensurePartitions(db).catch((error: unknown) => log.error({ err: error }, 'record partitions could not be opened'));
+  }, partitionCheckMs).unref();
+
+  const tampered = (table: string, id: string): void =>
+    log.error({ table, id }, 'a row was written past the hub and is not used');
+  const freshness = startFreshness(db, { intervalMs: 250, maxAgeMs: 900, now: () => performance.now() });
+  const recorder = startRecorder({
+    insertAll: basis.insertAll ?? ((rows) => insertRecords(db, rows)),
+    keys,
+    now,
+    maxBatch: config.recordBatch,
+    failed: (error) => log.error({ err: error }, 'records could not be written'),
+  });
+  const write = writer({
+    db,
+    box: {
+      seal: (plain, boundTo) => keys.box.seal(boundTo, plain),
+      open: (sealed, boundTo) => keys.box.open(boundTo, sealed),
+    },
+    // Keyed: a plain hash of a body that holds an ID number could be guessed back.
+    fingerprint: (value) => keys.rowMac('idempotency', Buffer.from(canonicalJson(value))),
+  });
+  return {
+    ...basis,
+    freshness,
+    recorder,
+    write,
+    registry: watchRegistry({ freshness, keys, tampered }),
+    trust: watchTrust({ freshness, keys, tampered }),
+    catalogue: watchCatalogue(freshness, { keys, tampered }),
+    grants: watchGrants({ freshness, keys, tampered }),
+    tampered,
+    close: async () => {
+      clearInterval(partitions);
+      await freshness.stop();
+      await recorder.drain();
+    },
+  };
+}
+
+/** A hub that answers HTTP. */
+export type Hub = Server;
+
+const contractFile = fileURLToPath(new URL('../openapi/certhub.yaml', import.meta.url));
+/** A retired token key still verifies for the longest life of a token. */
+const tokenGraceMs = 900_000;
+
+/** Wires the contract to the capabilities. Does not listen yet. */
+export async function assembleHub(core: Core, options: ServerOptions = {}): Promise<Hub> {
+  const { config, db, keys, log, now, recorder, registry } = core;
+  const tokens = await hubTokens(core);
+  const authenticate = authenticator({
+    db,
+    keys,
+    tampered: core.tampered,
+    registry,
+    verifyAuthorization: (authorization) => tokens.verify(bearerToken(authorization)),
+  });
+  return buildServer({
+    contract: parseYaml(readFileSync(contractFile, 'utf8')) as Contract,
+    issuer: config.issuer,
+    handlers: hubHandlers(core, tokens),
+    authenticate,
+    parseBody: parseJsonStrictly,
+    refused: (event) => recorder.record(entryOfRefused(event)),
+    log,
+    now,
+    options: {
+      bodyLimit: config.bodyLimitBytes,
+      trustProxy: config.trustedProxies,
+      tokenRateLimit: { max: config.rateLimitPerMinute, windowMilliseconds: 60_000 },
+      publicRateLimit: { max: config.rateLimitPerMinute, windowMilliseconds: 60_000 },
+      ...options,
+    },
+  });
+}
+
+async function hubTokens({ config, keys, now }: Core): Promise<Tokens> {
+  const { kid, privatePem } = keys.tokenSecretPem();
+  return openTokens({
+    privatePem,
+    kid,
+    publicPem: (wanted) => {
+      const key = keys.hubKeys.find((each) => each.use === 'token' && each.kid === wanted);
+      if (key === undefined) return undefined;
+      if (key.until !== null && now().getTime() > Date.parse(key.until) + tokenGraceMs) return undefined;
+      return key.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    },
+    issuer: config.issuer,
+    audience: config.issuer,
+    ttlSeconds: config.tokenTtlSeconds,
+    now,
+  });
+}
+
+function hubHandlers(core: Core, tokens: Tokens): Handlers {
+  const { config, db, keys, now, recorder, write, registry, trust, catalogue, grants, tampered } = core;
+  const { record, recordIn } = recorder;
+  const { issuer, cityTimeZone } = config;
+  /** For what is kept in memory: this process sees its own change at once, the others within a second. */
+  const changeAndSee: Write = async (request, steps) => {
+    const answer = await write(request, steps);
+    core.freshness.outdate();
+    return answer;
+  };
+  const change = { write: changeAndSee, recordIn, keys, tampered };
+  const lists = statusLists({ db, signer: keys.status, issuer, now });
+  const bundles = trustBundles({
+    registry,
+    trust,
+    catalogue,
+    hubKeys: keys.hubKeys,
+    statusLists: lists,
+    issuer,
+    now,
+  });
+  const findType = async (code: string): Promise<LookupType | undefined> => {
+    const found = (await catalogue.read()).newest(code);
+    if (found === undefined) return undefined;
+    const { name, ownerDepartmentCode } = found.type;
+    return { name, ownerDepartmentCode, fieldNames: grantableFields(found.type).map((field) => field.name) };
+  };
+  return {
+    ...healthHandlers({
+      checks: {
+        database: () => db.query({ name: 'ready', text: 'select 1' }, []),
+        keys: async () => keys.answer.sign(new Uint8Array(32)),
+        recorder: () => recorder.probe(db),
+      },
+      now,
+    }),
+    ...departmentsHandlers({
+      ...change,
+      db,
+      record,
+      issuer,
+      tokenSeconds: config.tokenTtlSeconds,
+      signToken: tokens.sign,
+      isExampleKey: (spkiSha256) => config.mode !== 'demo' && isExampleKey(spkiSha256),
+      hubJwks: () => keys.publicJwks().keys,
+    }),
+    ...catalogueHandlers({
+      ...change,
+      catalogue,
+      isDepartment: async (code) => (await registry.read()).departments.has(code),
+    }),
+    ...certificatesHandlers({ write, recordIn, tampered, db, keys, record, catalogue, trust, issuer, cityTimeZone }),
+    ...verificationHandlers({
+      db,
+      keys,
+      record,
+      trust: () => bundles.live(),
+      guesses: limitGuesses(),
+      statusLists: lists,
+      trustBundles: bundles,
+    }),
+    ...grantHandlers({
+      ...change,
+      current: grants,
+      rolesOf: async (clientId) => {
+        const client = (await registry.read()).clients.get(clientId);
+        return client === undefined || client.disabledAt !== null ? undefined : client.roles;
+      },
+      findType,
+    }),
+    ...lookupHandlers({
+      db,
+      keys,
+      record,
+      grantsOf: (clientId) => grantsOf(grants, clientId),
+      findType,
+      reserve: quotaCounter({ db, day: (at) => dayOf(at, cityTimeZone) }),
+      signAnswer: (payload) => signCompactJws({ signer: keys.answer, typ: 'certhub-answer+jwt', payload }),
+      issuer,
+    }),
+    ...auditHandlers({ db, keys, record }),
+  };
+}
+
+/** A refusal or crash before a use case could record it itself: who and what, as far as it got. */
+const entryOfRefused = (event: RefusedEvent) => ({
+  kind: 'access' as const,
+  action: event.operationId,
+  outcome: event.outcome,
+  code: event.code,
+  ...(event.caller !== undefined && {
+    caller: { clientId: event.caller.clientId, department: event.caller.department, keyId: event.caller.keyId },
+  }),
+  requestId: event.requestId,
+  at: event.receivedAt,
+});

@@ -1,0 +1,190 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { Refusal } from '../errors.ts';
+
+/** One 32-byte secret of the keys directory. `number` is the index generation or the encryption key id, 1 to 255. */
+export interface NumberedSecret {
+  readonly number: number;
+  readonly secret: Uint8Array;
+  readonly active: boolean;
+}
+
+/** Authenticated encryption of stored bytes. `aad` names what the bytes belong to and is not stored. */
+export interface Box {
+  /** Returns version byte ‖ key id byte ‖ 12-byte nonce ‖ ciphertext ‖ 16-byte tag. */
+  seal(aad: Uint8Array, plaintext: Uint8Array): Buffer;
+  /** Throws Refusal('stored_data_tampered') when the box, its key or its `aad` is not what was sealed. */
+  open(aad: Uint8Array, box: Uint8Array): Buffer;
+}
+
+/** The axes of the audit log that hold a value of a person's case or of an officer. */
+export type SearchAxis = 'case' | 'officer';
+
+/** Keyed HMACs that stand for identifiers in the database: 1 byte generation ‖ 16 bytes. */
+export interface IndexKeys {
+  /** The key under the newest generation: the one to write. */
+  holderKey(type: string, number: string): Buffer;
+  /** All generations a certificate row may bear now, newest first: the ones to look up while `certhub rekey` runs. */
+  holderKeys(type: string, number: string): readonly Buffer[];
+  /** All generations on file, retired ones included, newest first: for records, which are never rewritten. */
+  everyHolderKey(type: string, number: string): readonly Buffer[];
+  /** The key of a case number or an officer under the newest generation. */
+  searchKey(axis: SearchAxis, value: string): Buffer;
+  /** The same under all generations on file, newest first. */
+  searchKeys(axis: SearchAxis, value: string): readonly Buffer[];
+}
+
+/** What the encryption secrets give: boxes for rows and records, and MACs for registry rows. */
+export interface EncryptionKeys {
+  readonly box: Box;
+  /** The box of the records of one month ('YYYY-MM', UTC), under a key derived for that month. */
+  recordBox(month: string): Box;
+  /** MAC of a registry row: version byte ‖ key id byte ‖ 32-byte HMAC over its kind and its canonical bytes. */
+  rowMac(kind: string, canonical: Uint8Array): Buffer;
+  /** Whether `mac` was made by `rowMac` for this kind and these bytes, under any key on file. Constant time. */
+  verifyRowMac(kind: string, canonical: Uint8Array, mac: Uint8Array): boolean;
+}
+
+const layoutVersion = 1;
+const headLength = 2;
+const nonceLength = 12;
+const tagLength = 16;
+const hmacTruncation = 16;
+const monthPattern = /^\d{4}-(?:0[1-9]|1[0-2])$/;
+const rememberedMonths = 64;
+
+/** Subkeys by HKDF (RFC 5869): no secret serves two algorithms or two purposes. */
+const derive = (secret: Uint8Array, purpose: string): Buffer =>
+  Buffer.from(hkdfSync('sha256', secret, new Uint8Array(0), `certhub/1/${purpose}`, 32));
+
+/** Each part preceded by its length in 4 bytes, so that no two lists of parts give the same bytes. */
+const lengthPrefixed = (parts: readonly (string | Uint8Array)[]): Buffer =>
+  Buffer.concat(
+    parts.flatMap((part) => {
+      const bytes = typeof part === 'string' ? Buffer.from(part, 'utf8') : part;
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(bytes.length);
+      return [length, bytes];
+    }),
+  );
+
+const newestFirst = (secrets: readonly NumberedSecret[]): NumberedSecret[] => {
+  const sorted = secrets.toSorted((a, b) => b.number - a.number);
+  for (const { number, secret } of sorted) {
+    if (!Number.isInteger(number) || number < 1 || number > 255) throw new RangeError('key number must be 1 to 255');
+    if (secret.length !== 32) throw new RangeError('a data key must have 32 bytes');
+  }
+  if (new Set(sorted.map(({ number }) => number)).size !== sorted.length) throw new RangeError('key number used twice');
+  if (!sorted.some(({ active }) => active)) throw new RangeError('no active key');
+  return sorted;
+};
+
+const keyedIndex = (generation: number, key: Uint8Array, parts: readonly string[]): Buffer => {
+  const digest = createHmac('sha256', key).update(lengthPrefixed(parts)).digest();
+  const result = Buffer.allocUnsafe(1 + hmacTruncation);
+  result[0] = generation;
+  digest.copy(result, 1, 0, hmacTruncation);
+  return result;
+};
+
+/**
+ * Blind indices over the index secrets. Callers pass identifiers in their checked canonical form
+ * (18 characters, upper case): another spelling is another key.
+ */
+export function indexKeys(secrets: readonly NumberedSecret[]): IndexKeys {
+  const onFile = newestFirst(secrets).map(({ number, secret, active }) => ({
+    generation: number,
+    active,
+    holder: derive(secret, 'index/holder'),
+    case: derive(secret, 'index/case'),
+    officer: derive(secret, 'index/officer'),
+  }));
+  const active = onFile.filter((key) => key.active);
+  const [newest] = active;
+  if (newest === undefined) throw new RangeError('no active key');
+  const ofHolder = (key: typeof newest, type: string, number: string): Buffer =>
+    keyedIndex(key.generation, key.holder, [type, number]);
+  const ofSearch = (key: typeof newest, axis: SearchAxis, value: string): Buffer =>
+    keyedIndex(key.generation, key[axis], [value]);
+  return Object.freeze({
+    holderKey: (type: string, number: string) => ofHolder(newest, type, number),
+    holderKeys: (type: string, number: string) => active.map((key) => ofHolder(key, type, number)),
+    everyHolderKey: (type: string, number: string) => onFile.map((key) => ofHolder(key, type, number)),
+    searchKey: (axis: SearchAxis, value: string) => ofSearch(newest, axis, value),
+    searchKeys: (axis: SearchAxis, value: string) => onFile.map((key) => ofSearch(key, axis, value)),
+  });
+}
+
+const tampered = (cause?: unknown): Refusal => new Refusal('stored_data_tampered', {}, { cause });
+
+/** AES-256-GCM (NIST SP 800-38D) under the newest active key; opens what any key on file sealed. */
+const boxUnder = (activeId: number, activeKey: Uint8Array, keyOf: (id: number) => Uint8Array | undefined): Box =>
+  Object.freeze({
+    seal(aad: Uint8Array, plaintext: Uint8Array): Buffer {
+      const head = Buffer.from([layoutVersion, activeId]);
+      const nonce = randomBytes(nonceLength);
+      const cipher = createCipheriv('aes-256-gcm', activeKey, nonce, { authTagLength: tagLength });
+      cipher.setAAD(Buffer.concat([head, aad]));
+      return Buffer.concat([head, nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+    },
+    open(aad: Uint8Array, box: Uint8Array): Buffer {
+      const id = box[1];
+      if (box.length < headLength + nonceLength + tagLength || box[0] !== layoutVersion || id === undefined) {
+        throw tampered();
+      }
+      const key = keyOf(id);
+      if (key === undefined) throw tampered();
+      const nonceEnd = headLength + nonceLength;
+      const tagStart = box.length - tagLength;
+      const decipher = createDecipheriv('aes-256-gcm', key, box.subarray(headLength, nonceEnd), {
+        authTagLength: tagLength,
+      });
+      decipher.setAAD(Buffer.concat([box.subarray(0, headLength), aad]));
+      decipher.setAuthTag(box.subarray(tagStart));
+      try {
+        return Buffer.concat([decipher.update(box.subarray(nonceEnd, tagStart)), decipher.final()]);
+      } catch (error) {
+        throw tampered(error);
+      }
+    },
+  });
+
+/** Boxes and row MACs over the encryption secrets. At most 2^32 seals under one key (SP 800-38D, 8.3): rotate before. */
+export function encryptionKeys(secrets: readonly NumberedSecret[]): EncryptionKeys {
+  const sorted = newestFirst(secrets);
+  const active = sorted.find((key) => key.active);
+  if (active === undefined) throw new RangeError('no active key');
+
+  const boxFor = (purpose: string): Box => {
+    const subkeys = new Map(sorted.map(({ number, secret }) => [number, derive(secret, purpose)]));
+    return boxUnder(active.number, derive(active.secret, purpose), (id) => subkeys.get(id));
+  };
+  const months = new Map<string, Box>();
+  const macKeys = new Map(sorted.map(({ number, secret }) => [number, derive(secret, 'row-mac')]));
+  const activeMacKey = derive(active.secret, 'row-mac');
+  const macUnder = (id: number, key: Uint8Array, kind: string, canonical: Uint8Array): Buffer => {
+    const head = Buffer.from([layoutVersion, id]);
+    const hmac = createHmac('sha256', key).update(lengthPrefixed([head, kind, canonical]));
+    return Buffer.concat([head, hmac.digest()]);
+  };
+
+  return Object.freeze({
+    box: boxFor('box'),
+    recordBox(month: string): Box {
+      const known = months.get(month);
+      if (known !== undefined) return known;
+      if (!monthPattern.test(month)) throw new RangeError('month must be YYYY-MM');
+      if (months.size >= rememberedMonths) months.clear();
+      const box = boxFor(`records/${month}`);
+      months.set(month, box);
+      return box;
+    },
+    rowMac: (kind: string, canonical: Uint8Array) => macUnder(active.number, activeMacKey, kind, canonical),
+    verifyRowMac(kind: string, canonical: Uint8Array, mac: Uint8Array): boolean {
+      const id = mac[1];
+      const key = id === undefined ? undefined : macKeys.get(id);
+      if (id === undefined || key === undefined) return false;
+      const expected = macUnder(id, key, kind, canonical);
+      return expected.length === mac.length && timingSafeEqual(expected, mac);
+    },
+  });
+}
