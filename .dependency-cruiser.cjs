@@ -19,7 +19,8 @@ const may = {
   federation: 'audit catalogue db departments signing verification',
 };
 const shared = '^src/(errors|ids)\\.ts$';
-const routes = '/routes\\.ts$';
+/** `routes.ts`, or `<part>-routes.ts` where a capability has two. */
+const routes = '[/-]routes\\.ts$';
 /** `departments.ts` and `departments/` alike. */
 const place = (names) => `^src/(${names.join('|')})(\\.ts$|/)`;
 
@@ -55,19 +56,19 @@ module.exports = {
       },
     ),
     error('routes-translate-only', 'routes.ts sees its own folder, the types of the contract, errors.ts and ids.ts.', {
-      from: { path: '^src/([^/]+)/routes\\.ts$' },
+      from: { path: '^src/([^/]+)/.*routes\\.ts$' },
       to: { path: '^src/', pathNot: ['^src/$1/', '^src/http/(handlers|contract\\.gen)\\.ts$', shared] },
     }),
     error('routes-take-types-only', 'http/ knows no capability and no capability runs its code.', {
-      from: { path: '^src/[^/]+/routes\\.ts$', pathNot: '^src/http/' },
+      from: { path: routes, pathNot: '^src/http/' },
       to: { path: '^src/http/', dependencyTypesNot: ['type-only'] },
     }),
     error('console-is-a-client', 'The console knows the contract and nothing else of ours.', {
       from: { path: '^src/console/' },
       to: { path: '^src/', pathNot: ['^src/console/', '^src/http/contract\\.gen\\.ts$'] },
     }),
-    error('nobody-imports-the-top', 'main.ts and the commands are entrances.', {
-      from: { path: '^src/', pathNot: '^src/cli/' },
+    error('nobody-imports-the-top', 'main.ts and the commands are entrances; main.ts is the command `start`.', {
+      from: { path: '^src/', pathNot: '^src/(main\\.ts$|cli/)' },
       to: { path: '^src/(main\\.ts$|cli/)' },
     }),
     error('hub-is-the-top', 'Only main.ts and the commands assemble a hub.', {

@@ -151,14 +151,23 @@ export async function assembleHub(core: Core, options: ServerOptions = {}): Prom
 
 async function hubTokens({ config, keys, now }: Core): Promise<Tokens> {
   const { kid, privatePem } = keys.tokenSecretPem();
+  const accepted = new Map(
+    keys.hubKeys
+      .filter(({ use }) => use === 'token')
+      .map((key) => [
+        key.kid,
+        {
+          pem: key.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+          until: key.until === null ? Number.POSITIVE_INFINITY : Date.parse(key.until) + tokenGraceMs,
+        },
+      ]),
+  );
   return openTokens({
     privatePem,
     kid,
     publicPem: (wanted) => {
-      const key = keys.hubKeys.find((each) => each.use === 'token' && each.kid === wanted);
-      if (key === undefined) return undefined;
-      if (key.until !== null && now().getTime() > Date.parse(key.until) + tokenGraceMs) return undefined;
-      return key.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+      const key = accepted.get(wanted);
+      return key === undefined || now().getTime() > key.until ? undefined : key.pem;
     },
     issuer: config.issuer,
     audience: config.issuer,

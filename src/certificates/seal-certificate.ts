@@ -64,18 +64,20 @@ export function sealCertificate(
         contents: { ...current.contents, sealed: seal.parts },
         at: call.at,
       });
-      const superseded = await supersedePrevious(trx, deps, { call, identifier, type });
+      const previous = await supersedePrevious(trx, deps, { call, identifier, type });
       const detail = {
         sealX509: seal.sealX509,
         sealedBy: sealing.sdJwt === undefined ? 'hub' : 'issuer',
-        ...(superseded === undefined ? {} : { superseded }),
+        ...(previous === undefined ? {} : { superseded: previous.rows[0].identifier }),
       };
       const { officer } = sealing;
-      await noteStep(trx, deps, {
-        call,
-        after,
-        step: { operation: 'sealCertificate', action: 'sealed', officer, detail },
-      });
+      const operation = 'sealCertificate';
+      await noteStep(trx, deps, { call, after, step: { operation, action: 'sealed', officer, detail } });
+      if (previous !== undefined) {
+        const supersededBy = { supersededBy: identifier.identifier };
+        const step = { operation, action: 'superseded', officer, detail: supersededBy } as const;
+        await noteStep(trx, deps, { call, after: previous, step });
+      }
       return { status: 200, body: certificateBody(after, { issuer: deps.issuer, type, sealHeader: seal.header }) };
     },
   });
@@ -121,7 +123,7 @@ async function sealWithDepositedKey(
   return filterSdJwt(`${issued.header}.${issued.payload}.${issued.signature}`, [...issued.disclosures.values()]);
 }
 
-/** The newest sealed version below is superseded, unless it was revoked. Answers its identifier. */
+/** The newest sealed version below is superseded, unless it was revoked. Answers what became of it. */
 async function supersedePrevious(
   trx: Transaction<Tables>,
   deps: CertificateDeps,
@@ -130,7 +132,7 @@ async function supersedePrevious(
     identifier,
     type,
   }: { readonly call: Call; readonly identifier: ParsedCertificateIdentifier; readonly type: CertificateType },
-): Promise<string | undefined> {
+): Promise<CertificateVersion | undefined> {
   for (const version of await versionsOf(trx, identifier.series)) {
     if (version >= identifier.version) continue;
     const previous: CertificateVersion = await readVersion(
@@ -147,13 +149,7 @@ async function supersedePrevious(
       at: call.at,
     });
     await setStatus(trx, { list: row.status_list, index: row.status_index }, 1, call.at);
-    const step = {
-      operation: 'sealCertificate',
-      action: 'superseded',
-      detail: { supersededBy: identifier.identifier },
-    } as const;
-    await noteStep(trx, deps, { call, after, step });
-    return row.identifier;
+    return after;
   }
   return undefined;
 }

@@ -7,6 +7,8 @@ import { remembering } from './status-list-cache.ts';
 
 /** A change of status is published after at most this and `statusListMaxAgeSeconds` together: well under 5 s. */
 const rememberedMs = 2_000;
+/** A list is opened with its first certificate, which somebody may verify at once. */
+const nextListRememberedMs = 100;
 /** What HTTP caches may keep of a status list, in seconds. */
 export const statusListMaxAgeSeconds = 2;
 /** For how long a token is good, and when a reader should ask again (`exp`, `ttl`); seconds. */
@@ -42,11 +44,17 @@ export function statusLists(deps: StatusListDeps): StatusLists {
   const { clock } = deps;
   const memory = { maxAgeMs: rememberedMs, ...(clock === undefined ? {} : { clock }) };
   const knownLists = remembering(() => readListIds(deps.db), memory);
+  const nextList = remembering(() => readListIds(deps.db), { ...memory, maxAgeMs: nextListRememberedMs });
+  /** Asked first, so that guessing numbers costs one query each 2 s and no memory. The next list may be just opened. */
+  const isPublished = async (listId: number): Promise<boolean> => {
+    const known = await knownLists();
+    if (known.has(listId)) return true;
+    return listId === Math.max(0, ...known) + 1 && (await nextList()).has(listId);
+  };
   const readers = new Map<number, () => Promise<string>>();
   return {
     async get(listId) {
-      // asked first, so that guessing numbers costs one query each 2 s and no memory
-      if (!(await knownLists()).has(listId)) throw new Refusal('status_list_unknown');
+      if (!(await isPublished(listId))) throw new Refusal('status_list_unknown');
       let read = readers.get(listId);
       if (read === undefined) {
         read = remembering(() => signList(deps, listId, statusListLifetime.online), memory);

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { Entry } from '../audit/entry.ts';
-import type { Recorder } from '../audit/record.ts';
+import { RecordedRefusal, type Recorder } from '../audit/record.ts';
 import { Refusal } from '../errors.ts';
 import type { IndexKeys } from '../signing/data-keys.ts';
 import { verifyAnswer } from '../verification/answer-verdict.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
-import { type ParsedCertificateIdentifier, parseCertificateIdentifier } from '../verification/identifiers.ts';
+import {
+  isCertificateIdentifier,
+  type ParsedCertificateIdentifier,
+  parseCertificateIdentifier,
+} from '../verification/identifiers.ts';
 import type { TrustBundle } from '../verification/trust-bundle.ts';
 import { type Verdict, verifyCertificate } from '../verification/verdict.ts';
 import {
@@ -84,19 +88,40 @@ const clockSkewMs = 60_000;
  * Throws `contract_violation` for contradicting input, `rate_limited` when values are tried out, `record_unavailable`.
  */
 export async function verifyOnline(deps: VerifyDeps, input: VerifyInput): Promise<Verification> {
-  const mode = modeOf(input);
-  const times = timesOf(input);
-  const finding = await find(deps, mode, input, times);
-  const { verdict, certificates } = finding;
-  const told = {
-    verdict,
-    meaning: verdictMeanings[verdict],
-    reasons: [...finding.reasons],
-    certificates,
-    at: new Date(times.past ?? input.receivedAt).toISOString(),
-  };
-  const receipt = await deps.record(entryOf(deps, { mode, input, finding, told }));
-  return { ...told, recordId: receipt.recordId };
+  try {
+    const mode = modeOf(input);
+    const times = timesOf(input);
+    const finding = await find(deps, mode, input, times);
+    const { verdict, certificates } = finding;
+    const told = {
+      verdict,
+      meaning: verdictMeanings[verdict],
+      reasons: [...finding.reasons],
+      certificates,
+      at: new Date(times.past ?? input.receivedAt).toISOString(),
+    };
+    const receipt = await deps.record(entryOf(deps, { mode, input, finding, told }));
+    return { ...told, recordId: receipt.recordId };
+  } catch (error) {
+    throw await recordedRefusal(deps, input, error);
+  }
+}
+
+/** Records a refusal with the certificate it is about, which the server would not know. Others are passed on as they are. */
+async function recordedRefusal({ record }: VerifyDeps, input: VerifyInput, error: unknown): Promise<unknown> {
+  if (!(error instanceof Refusal) || error.code.endsWith('_unavailable') || error.code === 'shutting_down')
+    return error;
+  const about = error.detail['certificateIdentifier'] ?? input.certificateIdentifier;
+  const receipt = await record({
+    kind: 'access',
+    action: 'verify',
+    outcome: error.code === 'stored_data_tampered' ? 'failed' : 'refused',
+    code: error.code,
+    ...(typeof about === 'string' && isCertificateIdentifier(about) ? { certificates: [about] } : {}),
+    requestId: input.requestId,
+    at: input.receivedAt,
+  });
+  return new RecordedRefusal(error.code, receipt, error.detail);
 }
 
 /** The members of a question of which exactly one says what is to be verified; an empty text is as good as none. */

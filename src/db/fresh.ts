@@ -8,8 +8,8 @@ import { transaction } from './transaction.ts';
 /** A small part of the database kept in memory and never older than promised. */
 export interface FreshView<T> {
   /**
-   * The view, confirmed by a look at the database that began less than `maxAgeMs` ago; at once when there was one, else after a new
-   * look. Throws Refusal('database_unavailable') when that fails: nothing is decided on what may be revoked by now.
+   * The view, confirmed by a look at the database that began less than `maxAgeMs` ago, or after the question: at once when there was
+   * one, else after a new look. Throws Refusal('database_unavailable') when that fails: nothing is decided on what may be revoked by now.
    * Take what you need and let go: the value is a snapshot and must not be changed.
    */
   read(): Promise<T>;
@@ -148,16 +148,19 @@ export function startFreshness(
 
     const look = async (): Promise<T> => {
       if (stopped) throw new Refusal('shutting_down');
+      // A look that began after the question is good enough for it, however long it took.
+      const asked = now();
+      const isGood = (): boolean => value !== undefined && (isFresh() || confirmedAt >= asked);
       try {
         // A poll under way, and then a load under way, may have begun too long ago; the third one is ours.
-        for (let round = 0; round < 3 && !(value !== undefined && isFresh()); round++) {
+        for (let round = 0; round < 3 && !isGood(); round++) {
           if (value === undefined) await reload();
           else await absorb(await poll());
         }
       } catch (error) {
         throw asSeenOutside(error);
       }
-      if (value === undefined || !isFresh()) throw new Refusal('database_unavailable');
+      if (value === undefined || !isGood()) throw new Refusal('database_unavailable');
       return value;
     };
 

@@ -61,10 +61,6 @@ export const clientKeyBody = ({ kid, jwk, createdAt, revokedAt }: ClientKey): Cl
   revokedAt: revokedAt?.toISOString() ?? null,
 });
 
-/** True when a signature made at this instant counts. */
-export const isInForce = (key: Pick<ClientKey, 'revokedAt'>, at: Date): boolean =>
-  key.revokedAt === null || at < key.revokedAt;
-
 const kidShape = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/;
 const knownMembers = new Set(['kty', 'crv', 'x', 'y', 'kid', 'use', 'alg', 'key_ops', 'ext']);
 /** Private and symmetric members (RFC 7518, 6.2.2, 6.3.2, 6.4; RFC 8037). */

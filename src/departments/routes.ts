@@ -1,5 +1,4 @@
 import type { JsonWebKey } from 'node:crypto';
-import type { WriteAnswer } from '../db/write.ts';
 import type { components } from '../http/contract.gen.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { Call, Caller } from '../ids.ts';
@@ -58,6 +57,8 @@ const changeOf = (request: ChangingRequest): { call: Call; idempotencyKey: strin
   call: { caller: request.caller, requestId: request.requestId, at: request.receivedAt },
   idempotencyKey: request.headers['idempotency-key'],
 });
+
+type WriteAnswer = Awaited<ReturnType<typeof registerDepartment>>;
 
 /** A write's answer is stored and replayed as JSON: its shape is what the use case gave the first time. */
 const created = <B>({ body }: WriteAnswer): { status: 201; body: B } => ({ status: 201, body: body as B });

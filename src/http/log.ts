@@ -1,7 +1,6 @@
 import { type Logger, pino } from 'pino';
 import { Refusal } from '../errors.ts';
 
-
 export interface LogOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   /** Takes one finished line with its newline; standard output when absent. */

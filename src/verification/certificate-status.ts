@@ -82,22 +82,45 @@ function readToken(
   uri: string,
   asked: { readonly at: number; readonly now: number | undefined; readonly rootSha256: string },
 ): { ok: true; value: StatusListClaims } | { ok: false; reasons: ReasonCode[] } {
-  let otherRoot = false;
+  const opened = openToken(trust, token);
+  if (opened === undefined) return { ok: false, reasons: ['status_list_untrusted'] };
+  const { payload, rootSha256 } = opened;
+  if (rootSha256 !== undefined && rootSha256 !== asked.rootSha256) {
+    return { ok: false, reasons: ['status_list_other_root'] };
+  }
+  const { iat } = payload;
+  const now = asked.now ?? Math.max(asked.at, typeof iat === 'number' ? iat : asked.at);
+  return readStatusListClaims(payload, { uri, now });
+}
+
+/** `rootSha256` is absent when a hub key signed. */
+type OpenedToken = { readonly payload: JsonObject; readonly rootSha256: string | undefined };
+
+/** Who signed a list depends on the bundle and the list alone, so it is worked out once for both. */
+const openedOfBundle = new WeakMap<TrustBundle, Map<string, OpenedToken | undefined>>();
+
+function openToken(trust: TrustBundle, token: string): OpenedToken | undefined {
+  let opened = openedOfBundle.get(trust);
+  if (opened === undefined) {
+    opened = new Map();
+    openedOfBundle.set(trust, opened);
+  }
+  if (!opened.has(token)) opened.set(token, verifyToken(trust, token));
+  return opened.get(token);
+}
+
+function verifyToken(trust: TrustBundle, token: string): OpenedToken | undefined {
+  let rootSha256: string | undefined;
   const verified = verifyCompactJws(token, {
     typ: 'statuslist+jwt',
     suites: signatureSuites,
     key: (header, { iat }) => {
-      if (typeof iat !== 'number') return undefined;
-      const found = statusKey(trust, header, iat);
-      otherRoot = found?.rootSha256 !== undefined && found.rootSha256 !== asked.rootSha256;
+      const found = typeof iat === 'number' ? statusKey(trust, header, iat) : undefined;
+      rootSha256 = found?.rootSha256;
       return found?.key;
     },
   });
-  if (!verified.ok) return { ok: false, reasons: ['status_list_untrusted'] };
-  if (otherRoot) return { ok: false, reasons: ['status_list_other_root'] };
-  const { iat } = verified.payload;
-  const now = asked.now ?? Math.max(asked.at, typeof iat === 'number' ? iat : asked.at);
-  return readStatusListClaims(verified.payload, { uri, now });
+  return verified.ok ? { payload: verified.payload, rootSha256 } : undefined;
 }
 
 /** By x5c under a pinned root when the header has one, else by kid among the hub's status keys in force. */

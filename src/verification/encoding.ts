@@ -65,7 +65,7 @@ const loneSurrogate = /[\ud800-\udfff]/u;
 export type JsonFault = 'malformed_json' | 'duplicate_key' | 'forbidden_character' | 'too_deep';
 
 /** The deepest nesting of arrays and objects that is read. */
-export const maxJsonDepth = 32;
+const maxJsonDepth = 32;
 
 /**
  * Reads JSON (RFC 8259) that has only one meaning. Refused: a name repeated in one object (compared after

@@ -82,7 +82,7 @@ export function certificateCheckCharacter(body: string): string | undefined {
 }
 
 /** The root OID that every certificate identifier starts with. */
-export const certificateIdentifierRoot = '1.2.156.3005.2';
+const certificateIdentifierRoot = '1.2.156.3005.2';
 
 /** What a certificate identifier says. `series` is type.issuer.serial: the same for every version of a certificate. */
 export type ParsedCertificateIdentifier = {
@@ -197,7 +197,7 @@ const kinds = new Map<string, HolderKind>(holderTypes.map((type) => [type.code, 
 export const holderKind = (type: string): HolderKind | undefined => kinds.get(type);
 
 /** True for a code of annex A. */
-export const isHolderType = (type: string): type is HolderType => kinds.has(type);
+const isHolderType = (type: string): type is HolderType => kinds.has(type);
 
 /**
  * The one spelling of a holder number: full-width characters (U+FF01 to U+FF5E) become ASCII, ASCII letters

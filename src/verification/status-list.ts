@@ -45,15 +45,28 @@ export function packStatuses(values: readonly number[], bits: 1 | 2 | 4 | 8 = st
 export const encodeStatusList = (bytes: Uint8Array): string =>
   encodeBase64url(deflateSync(bytes, { level: constants.Z_BEST_COMPRESSION }));
 
+/** Inflated lists by their claim: a list is asked about many times while its token is held. */
+const inflated = new WeakMap<JsonObject, StatusList>();
+
 /** Reads a `status_list` claim; undefined when malformed or larger than 1 MiB. */
 export function decodeStatusList(claim: JsonValue | undefined): StatusList | undefined {
   if (!isJsonObject(claim)) return undefined;
+  const known = inflated.get(claim);
+  if (known !== undefined) return known;
   const { bits, lst } = claim;
   if ((bits !== 1 && bits !== 2 && bits !== 4 && bits !== 8) || typeof lst !== 'string') return undefined;
+  const bytes = inflateList(lst);
+  if (bytes === undefined) return undefined;
+  const list: StatusList = { bits, bytes };
+  inflated.set(claim, list);
+  return list;
+}
+
+function inflateList(lst: string): Uint8Array | undefined {
   const compressed = decodeBase64url(lst);
   if (compressed === undefined) return undefined;
   try {
-    return { bits, bytes: inflateSync(compressed, { maxOutputLength: maxListBytes }) };
+    return inflateSync(compressed, { maxOutputLength: maxListBytes });
   } catch {
     return undefined;
   }

@@ -15,7 +15,7 @@ import {
 import { suitesOfKey, verifySm2Der } from './suites.ts';
 
 /** An X.509 certificate is far smaller; what is larger is not looked at. */
-export const maxX509Bytes = 16_384;
+const maxX509Bytes = 16_384;
 
 /** Bits of keyUsage (RFC 5280, 4.2.1.3). */
 export type X509KeyUsage = {
@@ -95,18 +95,32 @@ export function readSigned(root: Der): SignedDer & { readonly members: readonly 
   };
 }
 
-/** The raw DER of a distinguished name, which must not be empty for a subject. */
-export function nameOf(value: Der | undefined, minimum: 0 | 1 = 1): Buffer {
-  childrenOf(value, derTags.sequence, minimum);
+/** The raw DER of a distinguished name, which must not be empty. Inside `attempt` only. */
+export function nameOf(value: Der | undefined): Buffer {
+  childrenOf(value, derTags.sequence, 1);
   return value?.raw ?? refuseDer();
 }
 
+/** Reading a key is the dearest step (0.5 ms), and the same few authorities come with every certificate. */
+const remembered = new Map<string, X509>();
+const maxRemembered = 500;
+
 /** Reads one X.509 v3 certificate strictly (RFC 5280, 4.1), or undefined when it is malformed or over 16 KiB. */
 export function readX509(bytes: Uint8Array): X509 | undefined {
-  return bytes.length > maxX509Bytes ? undefined : attempt(() => readCertificate(parseDer(bytes)));
+  if (bytes.length > maxX509Bytes) return undefined;
+  const sha256 = hash('sha256', bytes, 'hex');
+  const known = remembered.get(sha256);
+  if (known !== undefined) return known;
+  // a copy: what is remembered must not change with the caller's buffer
+  const x509 = attempt(() => readCertificate(parseDer(Buffer.from(bytes)), sha256));
+  if (x509 === undefined) return undefined;
+  const [oldest] = remembered.keys();
+  if (remembered.size >= maxRemembered && oldest !== undefined) remembered.delete(oldest);
+  remembered.set(sha256, x509);
+  return x509;
 }
 
-function readCertificate(root: Der): X509 {
+function readCertificate(root: Der, sha256: string): X509 {
   const { members, algorithmDer, ...signed } = readSigned(root);
   const [version, serial, innerAlgorithm, issuer, validity, subject, spki, ...rest] = members;
   // version [0] EXPLICIT INTEGER 2 is v3; older versions have no constraints and are not accepted
@@ -116,7 +130,7 @@ function readCertificate(root: Der): X509 {
   return {
     ...signed,
     der: root.raw,
-    sha256: hash('sha256', root.raw, 'hex'),
+    sha256,
     serial: contentOf(serial, derTags.integer).toString('hex'),
     issuer: nameOf(issuer),
     subject: nameOf(subject),

@@ -14,6 +14,9 @@ import { decodeStatusList, readStatus } from '../../src/verification/status-list
 import { extendedKeyUsages, validateX509Path } from '../../src/verification/x509-path.ts';
 import { testDatabase } from '../support/database.ts';
 
+// Each test has a database of its own, on a machine that may be busy.
+t.setTimeout(240_000);
+
 const keys = loadKeys('keys-example', { mode: 'demo' });
 const issuer = 'https://hub.example.gov';
 const entries = 2 ** 17;
@@ -36,9 +39,18 @@ const refusalCode = async (promise: Promise<unknown>): Promise<string | undefine
   return outcome instanceof Refusal ? outcome.code : undefined;
 };
 
+interface Claims {
+  readonly iat: number;
+  readonly exp: number;
+  readonly ttl: number;
+  readonly status_list: { readonly bits: number; readonly lst: string };
+}
+const claimsOf = (token: string): Claims =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as Claims;
+
 /** All values of a token, decoded here and not by the code under test. */
 function valuesOf(token: string): number[] {
-  const payload = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+  const payload = claimsOf(token);
   if (payload.status_list.bits !== 2) throw new Error('not a list of 2 bits');
   const bytes = inflateSync(Buffer.from(payload.status_list.lst, 'base64url'));
   return Array.from({ length: bytes.length * 4 }, (_, index) => ((bytes[index >> 2] ?? 0) >> ((index % 4) * 2)) & 3);
@@ -49,24 +61,22 @@ await t.test('a status list is accepted by jose and says what the rows say', asy
   const given: StatusIndex[] = [];
   for (let count = 0; count < 12; count++) given.push(await allocate(db));
   const values = [0, 1, 2, 1, 0, 2, 0, 0, 1, 2, 0, 1] as const;
-  for (const [at, where] of given.entries()) {
-    const value = values[at] ?? 0;
-    if (value !== 0) await change(db, where, value);
-  }
+  for (const [at, where] of given.entries()) await change(db, where, values[at] ?? 0);
   const before = Math.floor(Date.now() / 1000);
   const token = await listsOf(db).get(1);
   const header = decodeProtectedHeader(token);
   const chain = (header.x5c ?? []).map((der) => Buffer.from(der, 'base64'));
   const leaf = new X509Certificate(chain[0] ?? Buffer.alloc(0));
-  const { payload } = await jwtVerify(token, leaf.publicKey, {
+  await jwtVerify(token, leaf.publicKey, {
     typ: 'statuslist+jwt',
     algorithms: ['ES256'],
     subject: `${issuer}/status-lists/1`,
     requiredClaims: ['iat', 'exp', 'ttl', 'status_list'],
   });
-  t.ok(payload.iat !== undefined && payload.iat >= before && payload.iat <= before + 5);
-  t.equal((payload.exp ?? 0) - (payload.iat ?? 0), 86_400);
-  t.equal(payload['ttl'], 300);
+  const payload = claimsOf(token);
+  t.ok(payload.iat >= before && payload.iat <= before + 5);
+  t.equal(payload.exp - payload.iat, 86_400);
+  t.equal(payload.ttl, 300);
   const decoded = valuesOf(token);
   t.equal(decoded.length, entries);
   t.strictSame(
@@ -75,7 +85,7 @@ await t.test('a status list is accepted by jose and says what the rows say', asy
   );
   t.equal(decoded.filter((value) => value !== 0).length, values.filter((value) => value !== 0).length);
 
-  const list = decodeStatusList(payload['status_list'] as never);
+  const list = decodeStatusList(payload.status_list);
   t.equal(list === undefined ? -1 : readStatus(list, given[2]?.index ?? -1), 2);
   const path = validateX509Path({ chain, roots: keys.roots, at: before, use: 'status' });
   t.ok(path.ok, 'the chain leads to the same root as the seals, with the key usage of status lists');
@@ -129,13 +139,14 @@ await t.test('unknown lists are refused, and guessing costs one query in 2 secon
   const codes = new Set<string | undefined>();
   for (let id = 2; id < 200; id++) codes.add(await refusalCode(lists.get(id)));
   t.strictSame([...codes], ['status_list_unknown']);
-  t.equal(queries, 1);
+  t.equal(queries, 2, 'one for all, one for the list that would be opened next');
   await transaction(db, (trx) =>
     trx.insertInto('status_lists').values({ list_id: 2, open: false, created_at: new Date() }).execute(),
   );
   t.equal(await refusalCode(lists.get(2)), 'status_list_unknown');
+  clock = 100;
+  t.type(await lists.get(2), 'string', 'a list just opened is there before the others are read again');
   clock = 2_000;
-  t.type(await lists.get(2), 'string');
   t.equal((await lists.forOffline()).length, 2);
 });
 
@@ -144,7 +155,7 @@ await t.test('lists for offline use are good for a week', async (t) => {
   const where = await allocate(db);
   await change(db, where, 1);
   const [token = ''] = await listsOf(db).forOffline();
-  const payload = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+  const payload = claimsOf(token);
   t.equal(payload.exp - payload.iat, 7 * 86_400);
   t.equal(valuesOf(token)[where.index], 1);
 });

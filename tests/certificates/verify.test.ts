@@ -32,6 +32,7 @@ import { verificationHandlers } from '../../src/certificates/verification-routes
 import { type Verification, type VerifyInput, verifyOnline } from '../../src/certificates/verify-online.ts';
 import { matchesFace } from '../../src/certificates/verify-online-face.ts';
 import { limitGuesses } from '../../src/certificates/verify-online-guesses.ts';
+import { demoTypes } from '../../src/cli/demo/certificates.ts';
 import * as trustCommand from '../../src/cli/trust.ts';
 import { run as runVerify } from '../../src/cli/verify.ts';
 import { connect } from '../../src/db/database.ts';
@@ -45,6 +46,7 @@ import { composeCertificateIdentifier } from '../../src/verification/identifiers
 import { filterSdJwt } from '../../src/verification/sd-jwt.ts';
 import { parseTrustBundle, type TrustBundleDocument } from '../../src/verification/trust-bundle.ts';
 import { runSql, testDatabase } from '../support/database.ts';
+import { startHub } from '../support/start-hub.ts';
 import {
   clearClaims,
   day,
@@ -65,6 +67,9 @@ import {
   typeCode,
   x5cHeader,
 } from '../verification/local-issuer.ts';
+
+// Each test has a database of its own, on a machine that may be busy.
+t.setTimeout(240_000);
 
 const realm = await makeRealm();
 const stranger = await makeRealm('Stranger');
@@ -183,7 +188,10 @@ async function openFiles(t: Parameters<typeof testDatabase>[0]) {
   const ask = (question: Partial<VerifyInput>): Promise<Verification> =>
     verifyOnline(deps, { requestId: 'request-1', receivedAt: instant(0), ...question });
   const records = async (): Promise<Record<string, unknown>[]> =>
-    (await runSql(superuserUrl, `select * from records where action = 'verify' order by record_id`)).rows;
+    (await runSql(superuserUrl, `select * from records where action = 'verify' order by record_id`)).rows as Record<
+      string,
+      unknown
+    >[];
   const believe = (next: TrustBundleDocument): void => {
     document = next;
   };
@@ -421,6 +429,14 @@ await t.test(
     t.match(rows[0], { kind: 1, outcome: 'answered', client_id: null, code: null });
     t.notOk(JSON.stringify(rows).includes('测试'));
 
+    t.equal((await refusalOf(files.ask({ sdJwt: 'a~', answer: 'b' })))?.code, 'contract_violation');
+    await runSql(files.superuserUrl, `update certificates set state = 'suspended'`);
+    await refusalOf(files.ask({ sdJwt: certificate.sdJwt }));
+    t.match((await files.records()).slice(4), [
+      { outcome: 'refused', code: 'contract_violation' },
+      { outcome: 'failed', code: 'stored_data_tampered' },
+    ]);
+
     const lost = { ...files.deps, record: () => Promise.reject(new Refusal('record_unavailable')) };
     const input = { sdJwt: certificate.sdJwt, requestId: 'r', receivedAt: instant(0) };
     t.equal((await refusalOf(verifyOnline(lost, input)))?.code, 'record_unavailable');
@@ -494,3 +510,519 @@ await t.test('property: face values match exactly when each is the certificate�
   t.notOk(matchesFace(metadata, { holderName: '测试一', holderNumber: '990000190001010024' }), 'two holders mixed');
   t.end();
 });
+
+/** Runs `certhub verify` over texts in a folder of their own. */
+function offline(t: { teardown(clean: () => void): void }, document: TrustBundleDocument = trustDocument(realm)) {
+  const folder = mkdtempSync(join(tmpdir(), 'certhub-verify-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  let count = 0;
+  const save = (content: string | Uint8Array): string => {
+    const file = join(folder, `${++count}.txt`);
+    writeFileSync(file, content);
+    return file;
+  };
+  const bundle = save(JSON.stringify(document));
+  const call = async (argv: readonly string[]) => {
+    let out = '';
+    let err = '';
+    const io = {
+      stdout: { write: (text: string) => void (out += text) },
+      stderr: { write: (text: string) => void (err += text) },
+      env: { CERTHUB_TRUST_BUNDLE: bundle },
+    };
+    const code = await runVerify(argv, io, () => now * 1000);
+    return { code, out, err };
+  };
+  const verify = (content: string | Uint8Array, ...argv: string[]) => call([save(content), ...argv]);
+  return { folder, save, call, verify };
+}
+
+await t.test('offline: every verdict and its exit code, in both languages', async (t) => {
+  const document = (values: Record<number, number> = {}) => trustDocument(realm, [statusToken(realm, values)]);
+  const good = issue(realm);
+  const dated = (nbf: number, exp: number) => issue(realm, { clear: { ...clearClaims(), nbf, exp } }).sdJwt;
+  const cases: [what: string, content: string, values: Record<number, number>, verdict: number, code?: string][] = [
+    ['valid', good.sdJwt, {}, 0],
+    ['not in force yet', dated(now + day, now + 2 * day), {}, 1, 'not_yet_valid'],
+    ['suspended', good.sdJwt, { 4321: 2 }, 2, 'suspended'],
+    ['revoked', good.sdJwt, { 4321: 1 }, 3, 'status_invalid'],
+    ['expired', dated(now - 2 * day, now - day), {}, 3, 'expired'],
+    ['nothing', '', {}, 6, 'nothing_given'],
+    ['a line end and a byte order mark', `\ufeff${good.sdJwt}\r\n`, {}, 0],
+    ['tampered', `${good.jwt.slice(0, -4)}AAAA~`, {}, 7, 'jws_signature'],
+    ['not a certificate', 'hello', {}, 7, 'jws_shape'],
+    ['the seal without its ~', good.jwt, {}, 7, 'sd_jwt_shape'],
+  ];
+  for (const [what, content, values, verdict, code] of cases) {
+    const { verify } = offline(t, document(values));
+    const { code: exit, out, err } = await verify(content);
+    t.equal(exit, verdict === 0 ? 0 : 10 + verdict, what);
+    t.equal(err, '');
+    t.match(out, new RegExp(`^Verdict ${verdict}: [a-z ]+\n结论 ${verdict}：\\p{Script=Han}`, 'u'));
+    if (code !== undefined) t.match(out, new RegExp(`- [ -~]+ [^\n]*\\p{Script=Han}[^\n]* \\[${code}\\]`, 'u'));
+    const asJson = JSON.parse((await verify(content, '--json')).out) as { verdict: number; meaning: object };
+    t.equal(asJson.verdict, verdict);
+    t.strictSame(Object.keys(asJson.meaning), ['zh', 'en']);
+  }
+  const withoutLists = offline(t, trustDocument(realm, []));
+  const unknown = await withoutLists.verify(good.sdJwt);
+  t.match(unknown, { code: 14, out: /status_list_missing/ }, 'genuine, but nobody knows whether it still counts');
+  const { verify } = offline(t, document({ 4321: 2 }));
+  const past = await verify(good.sdJwt, '--at', '2026-09-01T08:00:00+08:00');
+  t.match(past, { code: 12, out: /status_change_time_unknown/ }, 'an offline list does not know the past');
+  t.match(await verify(good.sdJwt, '--at', new Date((now - 200 * day) * 1000).toISOString()), {
+    out: /not_sealed_yet/,
+  });
+});
+
+await t.test('offline: answers, and the JSON that a lookup returned', async (t) => {
+  const { verify, save } = offline(t);
+  const issued = issue(realm);
+  const answer = issueAnswer(realm, [issued.sdJwt]);
+  t.match(await verify(answer), { code: 0, out: /sd_jwt_not_supplied/ });
+  t.match(await verify(answer, '--sd-jwt', save(issued.sdJwt)), { code: 0, out: /householdAddress: "测试路 1 号"/ });
+  const lookup = { recordId: 'r', answer, certificates: [{ sdJwt: issued.sdJwt, status: 'valid' }] };
+  t.match(await verify(JSON.stringify(lookup)), { code: 0, out: /school-enrolment/ });
+  t.match(await verify(JSON.stringify({ sdJwt: issued.sdJwt })), { code: 0 });
+  const other = issue(realm);
+  const swapped = { answer, certificates: [{ sdJwt: other.sdJwt }] };
+  t.match(await verify(JSON.stringify(swapped)), { code: 17, out: /sd_jwt_not_in_answer/ });
+  t.match(await verify(issueAnswer(stranger, [issued.sdJwt])), { code: 17, out: /jws_signature/ });
+  t.match(await verify(JSON.stringify({ answer, certificates: [{}] })), { code: 2 }, 'never passed over in silence');
+  for (const text of ['{}', '{"answer":1}', '{"a":1,"a":2}', '{', '{"sdJwt":"a~","certificates":1}']) {
+    const { code, out } = await verify(text);
+    t.ok(code === 2 || code === 17, `${text}: ${code} ${out}`);
+  }
+});
+
+await t.test('forged certificates are never correct, online or offline', async (t) => {
+  const files = await openFiles(t);
+  const seal = (party: Awaited<ReturnType<typeof makeX509>>) => ({
+    header: x5cHeader('dc+sd-jwt', party, realm.intermediate),
+    key: party.key,
+  });
+  const otherSeal = await makeX509({
+    subject: `CN=Other, 2.5.4.97=${otherDepartment}`,
+    issuer: realm.intermediate,
+    extensions: sealProfile(),
+  });
+  const expiredSeal = await makeX509({
+    subject: `CN=Expired, 2.5.4.97=${department}`,
+    issuer: realm.intermediate,
+    extensions: sealProfile(),
+    notAfter: now - 101 * day,
+  });
+  const document = trustDocument(realm);
+  const [issuer] = document.issuers;
+  const [type] = document.types;
+  if (issuer === undefined || type === undefined) throw new Error('the document has one issuer and one type');
+  const [registered] = issuer.sealX509;
+  if (registered === undefined) throw new Error('the issuer has one seal');
+  const rfc3339 = (offset: number): string => new Date((now + offset * day) * 1000).toISOString();
+  const register = (party: Awaited<ReturnType<typeof makeX509>>) => ({
+    ...registered,
+    sha256: hash('sha256', party.der, 'hex'),
+    x509: party.der.toString('base64'),
+  });
+  const name = { zh: '另一机关', en: 'Another department' };
+  const both: TrustBundleDocument = {
+    ...document,
+    issuers: [issuer, { department: otherDepartment, name, sealX509: [register(otherSeal)] }],
+  };
+  const withSeals = (...sealX509: (typeof registered)[]): TrustBundleDocument => ({
+    ...document,
+    issuers: [{ ...issuer, sealX509 }],
+  });
+  const withAllowed = (from: string, until: string | null): TrustBundleDocument => ({
+    ...document,
+    types: [{ ...type, allowedIssuers: [{ department, from, until }] }],
+  });
+  const good = issue(realm);
+  const [first = '', ...rest] = good.disclosures.values();
+  const edited = Buffer.from(first, 'base64url').toString('utf8').replace('T-0001', 'T-0002');
+  const cases: [what: string, sdJwt: string, document: TrustBundleDocument, code: string][] = [
+    ["another department's seal", issue(realm, seal(otherSeal)).sdJwt, both, 'seal_not_registered'],
+    [
+      'a seal withdrawn before sealing',
+      good.sdJwt,
+      withSeals({ ...registered, revokedAt: rfc3339(-101) }),
+      'seal_revoked',
+    ],
+    [
+      'a seal registered after sealing',
+      good.sdJwt,
+      withSeals({ ...registered, from: rfc3339(-99) }),
+      'seal_not_in_force',
+    ],
+    [
+      'a type the department may not issue',
+      good.sdJwt,
+      { ...document, types: [{ ...type, allowedIssuers: [] }] },
+      'issuer_not_allowed',
+    ],
+    ['a type allowed too late', good.sdJwt, withAllowed(rfc3339(-99), null), 'issuer_not_allowed'],
+    ['a type allowed no longer', good.sdJwt, withAllowed(rfc3339(-500), rfc3339(-101)), 'issuer_not_allowed'],
+    [
+      'a seal certificate that had expired',
+      issue(realm, seal(expiredSeal)).sdJwt,
+      withSeals(register(expiredSeal)),
+      'x509_expired',
+    ],
+    [
+      'a tampered disclosure',
+      filterSdJwt(good.jwt, [Buffer.from(edited).toString('base64url'), ...rest]),
+      document,
+      'disclosure_unreferenced',
+    ],
+    [
+      'a disclosure of another certificate',
+      `${good.sdJwt}${issue(realm).disclosures.get('certificateNumber')}~`,
+      document,
+      'disclosure_unreferenced',
+    ],
+    ["a stranger's seal", issue(stranger).sdJwt, document, 'x509_root_unknown'],
+  ];
+  const { save, call } = offline(t);
+  for (const [what, sdJwt, trust, code] of cases) {
+    files.believe({ ...trust, statusLists: [] });
+    const online = await files.ask({ sdJwt });
+    t.match({ ...online, codes: codesOf(online) }, { verdict: 7, certificates: [] }, `${what}, online`);
+    t.ok(codesOf(online).includes(code), codesOf(online).join());
+    const told = await call([save(sdJwt), '--trust', save(JSON.stringify(trust))]);
+    t.match(told, { code: 17, out: new RegExp(`\\[${code}\\]`) }, `${what}, offline`);
+    t.notOk(told.out.includes('测试路'), 'what is forged is not repeated');
+  }
+  files.believe({ ...document, statusLists: [] });
+
+  const strangersList = trustDocument(realm, [
+    statusToken(stranger, {}, {}, x5cHeader('statuslist+jwt', stranger.status, stranger.intermediate)),
+  ]);
+  t.match(await call([save(good.sdJwt), '--trust', save(JSON.stringify(strangersList))]), {
+    code: 14,
+    out: /status_list_untrusted/,
+  });
+  const staleList = trustDocument(realm, [statusToken(realm, {}, { iat: now - 8 * day, exp: now - day })]);
+  t.match(await call([save(good.sdJwt), '--trust', save(JSON.stringify(staleList))]), {
+    code: 14,
+    out: /status_list_expired/,
+  });
+
+  const text = JSON.stringify(document);
+  const at = text.indexOf(registered.x509) + 200;
+  const flipped = `${text.slice(0, at)}${text[at] === 'A' ? 'B' : 'A'}${text.slice(at + 1)}`;
+  t.equal((await call([save(good.sdJwt), '--trust', save(flipped)])).code, 2, 'a seal that is not its fingerprint');
+  const listAt = text.indexOf('"statusLists":["') + 1_200;
+  const otherList = `${text.slice(0, listAt)}${text[listAt] === 'A' ? 'B' : 'A'}${text.slice(listAt + 1)}`;
+  t.equal((await call([save(good.sdJwt), '--trust', save(otherList)])).code, 14, 'a status list with another content');
+  t.equal((await call([save(good.sdJwt), '--trust', save(text.slice(0, -1))])).code, 2);
+});
+
+await t.test('offline: wrong usage and unreadable files are said plainly', async (t) => {
+  const { call, save, folder } = offline(t);
+  const certificate = save(issue(realm).sdJwt);
+  const big = save(Buffer.alloc(8 * 2 ** 20 + 1, 'a'));
+  const cases: [argv: string[], message: RegExp][] = [
+    [[], /FILE is missing/],
+    [['a', 'b'], /unexpected: b/],
+    [['--nonsense'], /nonsense/],
+    [['--at'], /--at/],
+    [[certificate, '--at', 'yesterday'], /--at must be a time/],
+    [[certificate, '--at', '2099-01-01T00:00:00Z'], /future/],
+    [[join(folder, 'none')], /no such file/],
+    [[folder], /directory/],
+    [['/dev/zero'], /larger than 8 MiB/],
+    [[big], /larger than 8 MiB/],
+    [[save(Buffer.from([0x7b, 0xff, 0xfe]))], /not text in UTF-8/],
+    [[certificate, '--trust', join(folder, 'none')], /trust bundle .*no such file/],
+    [[certificate, '--trust', certificate], /not a trust bundle/],
+    [[certificate, '--sd-jwt', certificate], /goes with an answer/],
+    [[save('{"recordId":1}'), '--trust', save('{}')], /not a trust bundle/],
+    [['\u001b[2J'], /no such file/],
+  ];
+  for (const [argv, message] of cases) {
+    const { code, out, err } = await call(argv);
+    t.equal(code, 2, JSON.stringify(argv).slice(0, 80));
+    t.match(err, message);
+    t.notOk(/\n\s+at /.test(err) || err.includes('\u001b'), 'no stack trace, nothing that steers a terminal');
+    t.equal(out, '');
+  }
+  t.match(await call(['--help']), { code: 0, out: /certhub verify FILE/ });
+});
+
+await t.test('property: whatever a file holds, certhub verify ends with a verdict or a usage error', async (t) => {
+  const { verify } = offline(t);
+  const issued = issue(realm);
+  const answer = issueAnswer(realm, [issued.sdJwt]);
+  const seeds = [issued.sdJwt, issued.jwt, answer, JSON.stringify({ answer, certificates: [{ sdJwt: issued.sdJwt }] })];
+  const mutated = fc
+    .tuple(fc.constantFrom(...seeds), fc.nat(), fc.nat(40), fc.string({ maxLength: 20, unit: 'binary' }))
+    .map(([text, at, length, insert]) => {
+      const from = at % text.length;
+      return text.slice(0, from) + insert + text.slice(from + length);
+    });
+  const content = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }),
+    fc.string({ unit: 'binary' }),
+    fc.json(),
+    fc.array(fc.base64String({ maxLength: 60 }), { maxLength: 6 }).map((parts) => parts.join('.')),
+    fc.array(fc.base64String({ maxLength: 60 }), { maxLength: 6 }).map((parts) => parts.join('~')),
+    mutated,
+    mutated,
+  );
+  await fc.assert(
+    fc.asyncProperty(content, fc.boolean(), async (bytes, json) => {
+      const { code, out, err } = await verify(bytes, ...(json ? ['--json'] : []));
+      const isVerdict = code === 0 || (code >= 11 && code <= 17);
+      return (isVerdict && err === '' && out !== '') || (code === 2 && err !== '' && out === '');
+    }),
+    { seed: 20_261_122, numRuns: 400 },
+  );
+  // deep nesting, which some parsers do not survive
+  for (const text of ['['.repeat(1e6), `{"a":${'['.repeat(1e6)}`, '~'.repeat(1e6), '.'.repeat(1e6)]) {
+    t.match((await verify(text)).code, /^(2|17)$/);
+  }
+});
+
+/** What a module loads when it is loaded: imports of types vanish. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(file, 'utf8');
+  const isType = (name: string): boolean => name.trim() === '' || /^\s*type\s/.test(name);
+  const found = [...text.matchAll(/^(?:import|export)\s([^;]*?)from\s'([^']+)'/gms)].flatMap(
+    ([, clause = '', from = '']) => {
+      const names = /^\{(.*)\}\s*$/s.exec(clause.trim())?.[1]?.split(',');
+      return /^type\s/.test(clause) || names?.every(isType) === true ? [] : [from];
+    },
+  );
+  const bare = [...text.matchAll(/import\('([^']+)'\)|^import '([^']+)'/gm)].map((match) => match[1] ?? match[2] ?? '');
+  return [...found, ...bare];
+}
+
+await t.test('certhub verify loads nothing but verification', (t) => {
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const from of importsOf(file)) {
+      if (from.startsWith('.')) visit(resolve(dirname(file), from));
+      else packages.add(from);
+    }
+  };
+  visit(resolve('src/cli/verify.ts'));
+  const folders = new Set([...seen].map((file) => dirname(file).slice(resolve('src').length + 1)));
+  t.strictSame([...folders].sort(), ['cli', 'verification']);
+  t.equal([...seen].filter((file) => file.includes('/cli/')).length, 1);
+  const outside = [...packages].filter((each) => !each.startsWith('node:') && !each.startsWith('@peculiar/'));
+  t.strictSame(
+    outside.filter((each) => each !== 'reflect-metadata'),
+    [],
+  );
+  t.ok(seen.size > 8 && packages.size > 2, 'the walk has seen the modules');
+  t.end();
+});
+
+/** A registry as the hub keeps it, around the small issuer. */
+function sources(change: { readonly revokedAt?: Date; readonly types?: readonly CertificateType[] } = {}) {
+  const code = department as DepartmentCode;
+  const sha256 = hash('sha256', realm.seal.der, 'hex');
+  const chain = [realm.seal.der, realm.intermediate.der];
+  const validFrom = new Date((now - 1000 * day) * 1000 + 700);
+  const registry: Registry = {
+    departments: new Map([[code, { code, name: { zh: '测试市公安局', en: 'Test' }, createdAt: validFrom }]]),
+    clients: new Map(),
+  };
+  const root = { sha256: hash('sha256', realm.root.der, 'hex'), der: realm.root.der, validFrom, validUntil: null };
+  const ended = { ...root, sha256: 'ended', der: stranger.root.der, validUntil: instant(-1) };
+  const trust: Trust = {
+    roots: [root, ended],
+    seals: new Map([
+      [sha256, { sha256, department: code, chain, validFrom, validUntil: null, revokedAt: change.revokedAt ?? null }],
+    ]),
+  };
+  const catalogue = catalogueOf((change.types ?? [type]).map(catalogued));
+  return { registry, trust, catalogue };
+}
+const exampleKeys = loadKeys('keys-example', { mode: 'demo' });
+const { hubKeys } = exampleKeys;
+const rfcSecond = (at: number): string => new Date(at * 1000).toISOString();
+const view = <T>(value: T) => ({ read: async () => value });
+
+await t.test('the trust bundle says what registry, catalogue and keys say', async (t) => {
+  const statusLists = [statusToken(realm)];
+  const basis = { issuer: hubIssuer, hubKeys, now: () => instant(0) };
+  const document = composeTrustBundle(basis, { ...sources(), statusLists });
+  const read = parseTrustBundle(JSON.stringify(document));
+  t.ok(read.ok, 'the verifier reads it');
+  t.equal(document.roots.length, 1, 'a root whose pin has ended is not handed out');
+  t.notOk(JSON.stringify(document).includes('"d":'), 'no private key');
+  t.equal(
+    document.issuers[0]?.sealX509[0]?.from,
+    rfcSecond(now - 1000 * day),
+    'from the whole second in which it began',
+  );
+  const sdJwt = issue(realm).sdJwt;
+  const { verify } = offline(t, document);
+  t.equal((await verify(sdJwt)).code, 0);
+  const revokedSeal = composeTrustBundle(basis, { ...sources({ revokedAt: instant(-200) }), statusLists });
+  t.equal((await offline(t, revokedSeal).verify(sdJwt)).code, 17);
+
+  const other = otherDepartment as DepartmentCode;
+  const second = { ...type, version: 2, createdAt: instant(-50), allowedIssuers: [{ departmentCode: other }] };
+  const changed = composeTrustBundle(basis, { ...sources({ types: [type, second] }), statusLists });
+  t.strictSame(
+    changed.types.map(({ version, allowedIssuers }) => [version, allowedIssuers]),
+    [
+      [1, [{ department, from: '1970-01-01T00:00:00.000Z', until: rfcSecond(now - 50 * day) }]],
+      [2, [{ department: other, from: '1970-01-01T00:00:00.000Z', until: null }]],
+    ],
+  );
+  const dropped = offline(t, changed);
+  t.equal((await dropped.verify(sdJwt)).code, 0, 'sealed while the department was listed');
+  const late = issue(realm, { clear: { ...clearClaims(), iat: now - 49 * day } });
+  t.match(await dropped.verify(late.sdJwt), { code: 17, out: /issuer_not_allowed/ });
+
+  let clock = 0;
+  let present = sources();
+  const bundles = trustBundles({
+    ...basis,
+    registry: { read: async () => present.registry },
+    trust: { read: async () => present.trust },
+    catalogue: view(present.catalogue),
+    statusLists: { forOffline: async () => statusLists },
+    clock: () => clock,
+  });
+  const live = await bundles.live();
+  t.equal(await bundles.live(), live, 'read once while nothing changes');
+  t.strictSame(live.statusLists, []);
+  const held = await bundles.document();
+  present = sources({ revokedAt: instant(-200) });
+  t.equal(
+    (await bundles.live()).issuers.get(department)?.seals[0]?.revokedAt,
+    now - 200 * day,
+    'a withdrawal counts at once',
+  );
+  t.equal(await bundles.document(), held);
+  clock = 2_000;
+  t.not((await bundles.document()).issuers[0]?.sealX509[0]?.revokedAt, null);
+
+  const { getTrustBundle } = verificationHandlers({ trustBundles: bundles } as never);
+  const answer = await getTrustBundle({} as never);
+  t.match(answer.headers, { 'access-control-allow-origin': '*', 'cache-control': 'public, max-age=2' });
+});
+
+await t.test('certhub trust export fetches a bundle, looks at it, and writes it whole or not at all', async (t) => {
+  const { folder } = offline(t);
+  let body = JSON.stringify(trustDocument(realm));
+  let status = 200;
+  const server = createServer((request, response) => {
+    response.writeHead(request.url === '/v1/trust-bundle' ? status : 404, { location: '/elsewhere' });
+    response.end(body);
+  });
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  t.teardown(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const file = join(folder, 'bundle.json');
+  const call = async (...argv: string[]) => {
+    let out = '';
+    let err = '';
+    const io = {
+      stdout: { write: (text: string) => void (out += text) },
+      stderr: { write: (text: string) => void (err += text) },
+      env: {},
+    };
+    const code = await trustCommand.run(argv, io);
+    return { code, out, err };
+  };
+  const written = await call('export', '--out', file, '--url', url);
+  t.match(written, { code: 0, out: new RegExp(`root SHA-256 ${hash('sha256', realm.root.der, 'hex')}`) });
+  t.equal(readFileSync(file, 'utf8'), body);
+  t.match(await call('export', '--out', '-', '--url', url), { code: 0, out: body });
+  const good = body;
+  body = '{}';
+  t.match(await call('export', '--out', file, '--url', url), { code: 1, err: /not a trust bundle/ });
+  body = good;
+  status = 302;
+  t.match(await call('export', '--out', file, '--url', url), { code: 1 }, 'not led elsewhere');
+  status = 503;
+  t.match(await call('export', '--out', file, '--url', url), { code: 1, err: /answered 503/ });
+  t.equal(readFileSync(file, 'utf8'), good, 'the bundle in its place is untouched');
+  t.match(await call('export', '--out', join(folder, 'none', 'x'), '--url', `${url}`), { code: 1 });
+  t.match(await call('export', '--url', url), { code: 2, err: /--out is missing/ });
+  t.match(await call('export', '--out', file, '--url', 'file:///etc/passwd'), { code: 2 });
+  t.match(await call('nonsense'), { code: 2 });
+  t.match(await call(), { code: 0, out: /certhub trust export/ });
+});
+
+await t.test(
+  'over HTTP: sealed a moment ago, anyone verifies it online, and offline with the exported bundle',
+  async (t) => {
+    // a command refuses a database that could lose records
+    const hub = await startHub(t, { database: await testDatabase(t, { fsync: true }) });
+    const { anyone } = hub;
+    t.match(await anyone.get('/status-lists/1'), { status: 404, body: { code: 'status_list_unknown' } });
+    const issuer = hub.client('psb-issuer');
+    const pushed = await issuer.post('/v1/certificates', {
+      certificateTypeCode: demoTypes.residencePermit,
+      certificateNumber: 'JZ-1',
+      certificateIssuedDate: '2026-01-01',
+      certificateEffectiveDate: '2026-01-01',
+      certificateExpiringDate: '2030-12-31',
+      holders: [holders[0]],
+      fields: {
+        name: '测试一',
+        sex: '男',
+        birthDate: '1900-01-01',
+        registeredResidence: '示例镇8号',
+        currentAddress: '示例路1号',
+        residenceReason: '合法稳定就业',
+      },
+      officer: { id: 'clerk', name: '周录入' },
+    });
+    t.equal(pushed.status, 201, JSON.stringify(pushed.body));
+    const { certificateIdentifier } = pushed.body as { certificateIdentifier: string };
+    const path = `/v1/certificates/${certificateIdentifier}`;
+    const ask = (question: object) => anyone.post('/v1/verifications', question);
+    const faceValues = { holderName: '测试一', certificateNumber: 'JZ-1' };
+    t.match(
+      await ask({ certificateIdentifier, faceValues }),
+      { body: { verdict: 5 } },
+      'not sealed: not there for anyone',
+    );
+    await issuer.post(`${path}/reviews`, { decision: 'approve', officer: { id: 'reviewer', name: '郑复核' } });
+    const sealed = await issuer.post(`${path}/seals`, {});
+    t.equal(sealed.status, 200, JSON.stringify(sealed.body));
+    const { sdJwt } = sealed.body as { sdJwt: string };
+    t.match(await ask({ sdJwt }), { status: 200, body: { verdict: 0, certificates: [{ certificateIdentifier }] } });
+    t.match(await ask({ certificateIdentifier, faceValues }), { status: 200, body: { verdict: 0 } });
+    t.match(await ask({ sdJwt, answer: 'x' }), { status: 400, body: { code: 'contract_violation' } });
+    t.match(await ask({}), { status: 200, body: { verdict: 6 } });
+    const list = await anyone.get('/status-lists/1');
+    t.match(list.headers.get('content-type'), /^application\/statuslist\+jwt/);
+    t.equal(list.headers.get('access-control-allow-origin'), '*');
+    const served = await anyone.get('/v1/trust-bundle');
+    t.equal(served.status, 200);
+
+    const { folder, save } = offline(t);
+    const bundle = join(folder, 'exported.json');
+    const certificate = save(sdJwt);
+    let complaints = '';
+    const quiet = {
+      stdout: { write: () => undefined },
+      stderr: { write: (text: string) => void (complaints += text) },
+    };
+    const env = {
+      CERTHUB_MODE: 'demo',
+      CERTHUB_ISSUER: 'http://hub.test',
+      CERTHUB_KEYS_DIR: 'keys-example',
+      DATABASE_URL: hub.database.serviceUrl,
+    };
+    const verifyWith = (file: string) => runVerify([certificate, '--trust', file], { ...quiet, env: {} });
+    t.equal(await trustCommand.run(['export', '--out', bundle], { ...quiet, env }), 0, complaints);
+    t.equal(await verifyWith(bundle), 0, 'by the bundle made from the database');
+    t.equal(await verifyWith(save(JSON.stringify(served.body))), 0, 'by the bundle the hub serves');
+    await issuer.post(`${path}/status-changes`, { action: 'suspend', reason: '核查' });
+    t.match(await ask({ sdJwt }), { body: { verdict: 2 } }, 'seen at once online');
+    t.equal(await trustCommand.run(['export', '--out', bundle], { ...quiet, env }), 0, complaints);
+    t.equal(await verifyWith(bundle), 12, 'and offline with a newer bundle');
+  },
+);

@@ -10,8 +10,8 @@ import type { CertificateBody } from '../../src/certificates/certificate-body.ts
 import type { CertificateDeps } from '../../src/certificates/certificate-deps.ts';
 import { pushCertificate } from '../../src/certificates/push-certificate.ts';
 import { reviewCertificate } from '../../src/certificates/review-certificate.ts';
-import type { SealTrust } from '../../src/certificates/seal-check.ts';
 import { type Sealing, sealCertificate } from '../../src/certificates/seal-certificate.ts';
+import type { SealTrust } from '../../src/certificates/seal-check.ts';
 import { connect } from '../../src/db/database.ts';
 import { startFreshness } from '../../src/db/fresh.ts';
 import { writer } from '../../src/db/write.ts';
@@ -68,7 +68,8 @@ export async function createWorld(t: Test, { now = () => new Date() }: { now?: (
   const db = connect({
     url: database.serviceUrl,
     max: 12,
-    statementTimeoutMs: 10_000,
+    statementTimeoutMs: 20_000,
+    connectionTimeoutMs: 20_000,
     applicationName: 'certificates-test',
   });
   await ensurePartitions(db);

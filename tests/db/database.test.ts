@@ -215,7 +215,7 @@ await t.test('nobody waits for ever', async (t) => {
   await t.test('a server that falls silent is given up, and so is the connection to it', async (t) => {
     const backend = async () =>
       (await db.query<{ pid: number }>({ name: 'pid', text: 'select pg_backend_pid() as pid' }, []))[0]?.pid ?? 0;
-    for (const ask of [backend, () => sql`select 1`.execute(db.kysely)]) {
+    for (const ask of [backend, async () => void (await sql`select 1`.execute(db.kysely))]) {
       const pid = await backend();
       process.kill(pid, 'SIGSTOP');
       try {

@@ -164,6 +164,7 @@ await t.test('a hub that keeps its server up has it back after it was killed, at
     answer = await ping().catch(() => undefined);
   }
   t.strictSame(answer, [{ one: 1 }]);
+  for (let wait = 0; wait < 200 && server.pid === pid; wait++) await sleep(50);
   t.not(server.pid, pid);
   await server.stop();
   await sleep(700);

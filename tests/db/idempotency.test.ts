@@ -40,7 +40,8 @@ await t.test('invariant 8: a key has one effect and one answer', async (t) => {
     return db;
   };
   const db = open(20);
-  const effects = async () => (await runSql(database.ownerUrl, 'select count(*)::int as n from effects')).rows;
+  const effects = async () =>
+    (await runSql(database.ownerUrl, 'select count(*)::int as n from effects')).rows as unknown[];
   const work = (answer: unknown) => async (trx: Parameters<Parameters<typeof idempotently>[2]>[0]) => {
     await sql`insert into effects values (1)`.execute(trx);
     await sleep(20);

@@ -188,7 +188,7 @@ await t.test('roots and seal certificates from PEM and DER', async (t) => {
     runDepartment,
     ...addSeal,
     '--from',
-    validity.notBefore.toISOString().replace(/\d\d\.\d+Z/, '59Z'),
+    new Date(validity.notBefore.getTime() + 1_000).toISOString(),
   );
   t.equal(added.code, 0, added.err);
   const { sha256 } = JSON.parse(added.out) as { sha256: string };

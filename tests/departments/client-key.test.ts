@@ -24,7 +24,7 @@ function reasonOf(read: () => unknown): unknown {
   }
 }
 
-t.test('public keys: P-256 and Ed25519, named by RFC 7638 unless they have a name', async (t) => {
+await t.test('public keys: P-256 and Ed25519, named by RFC 7638 unless they have a name', async (t) => {
   for (const [jwk, suite] of [
     [ecJwk, 'ES256'],
     [edJwk, 'EdDSA'],
@@ -38,7 +38,7 @@ t.test('public keys: P-256 and Ed25519, named by RFC 7638 unless they have a nam
   }
 });
 
-t.test('keys that are refused, and why', (t) => {
+await t.test('keys that are refused, and why', (t) => {
   const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'jwk' });
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
   const offCurve = Buffer.alloc(32, 7).toString('base64url');
@@ -71,7 +71,7 @@ t.test('keys that are refused, and why', (t) => {
   t.end();
 });
 
-t.test('demo keys are refused outside demo mode', (t) => {
+await t.test('demo keys are refused outside demo mode', (t) => {
   const isExampleKey = (fingerprint: string): boolean => fingerprint === spkiSha256(ec.publicKey);
   t.equal(
     reasonOf(() => readNewKey({ isExampleKey }, { ...ecJwk })),
@@ -84,7 +84,7 @@ t.test('demo keys are refused outside demo mode', (t) => {
   t.end();
 });
 
-t.test('names of clients', (t) => {
+await t.test('names of clients', (t) => {
   t.equal(checkClientId('school-enrolment'), 'school-enrolment');
   for (const name of ['ab', '-abc', 'abc-', 'Abc', 'a_b', 'a'.repeat(65), '', 'abc\n']) {
     t.equal(
@@ -101,7 +101,7 @@ t.test('names of clients', (t) => {
   t.end();
 });
 
-t.test(
+await t.test(
   'property: whatever an accepted assertion says, it is short-lived, for us, from itself, and its use outlives it',
   (t) => {
     const at = 1_800_000_000;

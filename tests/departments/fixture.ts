@@ -177,3 +177,13 @@ export const recordsOf = (db: Database, action: string) =>
     .where('action', '=', action)
     .orderBy('record_id')
     .execute();
+
+/** Waits until something holds, for 5 s at most. Answers after how many milliseconds. */
+export async function eventually(holds: () => Promise<boolean>): Promise<number> {
+  const begun = performance.now();
+  while (performance.now() - begun < 5_000) {
+    if (await holds()) return performance.now() - begun;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error('waited in vain');
+}

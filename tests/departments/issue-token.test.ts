@@ -16,6 +16,7 @@ import {
   authorizationOf,
   change,
   department,
+  eventually,
   goodClaims,
   issuer,
   newKey,
@@ -279,21 +280,14 @@ await t.test(
     await there(byFirst);
     const inView = async (hubProcess: typeof hub): Promise<boolean> =>
       (await hubProcess.registry.read()).clients.get('revoked')?.keys.length === 2;
-    while (!((await inView(hub)) && (await inView(other)))) await new Promise((resolve) => setTimeout(resolve, 10));
+    await eventually(async () => (await inView(hub)) && (await inView(other)));
     const refusedAfter = async (authorization: string): Promise<number> => {
-      const begun = performance.now();
-      const until = async (authenticate: typeof here): Promise<void> => {
-        while (performance.now() - begun < 5_000) {
-          const refused = await authenticate(authorization).then(
-            () => false,
-            () => true,
-          );
-          if (refused) return;
-          await new Promise((resolve) => setTimeout(resolve, 10));
-        }
-      };
-      await Promise.all([until(here), until(there)]);
-      return performance.now() - begun;
+      const isRefused = (authenticate: typeof here): Promise<boolean> =>
+        authenticate(authorization).then(
+          () => false,
+          () => true,
+        );
+      return Math.max(...(await Promise.all([eventually(() => isRefused(here)), eventually(() => isRefused(there))])));
     };
     await revokeClientKey(hub, { ...change(), clientId: 'revoked', kid: 'k1', reason: 'lost' });
     t.ok((await refusedAfter(byFirst)) < 1_000, 'key revoked');

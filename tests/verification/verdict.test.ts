@@ -194,6 +194,13 @@ await t.test('without a status list that can be trusted the verdict is 4', (t) =
     t.strictSame(codes(given), [code], what);
     t.equal(given.certificate?.status, 'unknown', what);
   }
+  const byAnswerKey = statusToken(
+    { ...realm, status: realm.answer },
+    {},
+    {},
+    { alg: 'ES256', typ: 'statuslist+jwt', kid: 'answer-1' },
+  );
+  t.equal(ask({ trust: withLists(byAnswerKey) }).verdict, 4, 'an answer key does not sign status lists');
   const byKid = withLists(
     statusToken(realm, { 4321: 1 }, {}, { alg: 'ES256', typ: 'statuslist+jwt', kid: 'status-1' }),
   );

@@ -1,0 +1,32 @@
+import type { AddressInfo } from 'node:net';
+import { registerDemo } from '../../src/cli/demo/registry.ts';
+import { connect } from '../../src/db/database.ts';
+import { openLog } from '../../src/http/log.ts';
+import { assembleCore, assembleHub } from '../../src/hub.ts';
+import { exampleKeys, testConfig } from '../support/start-hub.ts';
+
+/**
+ * A hub in a process of its own for measuring: `server.ts URL recording|silent`. `silent` leaves out the insert of records and
+ * nothing else; it exists here alone. Prints its port and runs until it is told to stop.
+ */
+const [url = '', mode] = process.argv.slice(2);
+const db = connect({ url, max: 6, statementTimeoutMs: 10_000, applicationName: `bench ${mode ?? ''}` });
+const core = await assembleCore({
+  config: testConfig({ CERTHUB_RATE_LIMIT_PER_MINUTE: '1000000' }),
+  db,
+  keys: exampleKeys,
+  log: openLog({ level: 'warn' }),
+  now: () => new Date(),
+  ...(mode === 'silent' && { insertAll: async () => undefined }),
+});
+await registerDemo(core);
+const hub = await assembleHub(core, { docs: false });
+await hub.app.listen({ host: '127.0.0.1', port: 0 });
+process.stdout.write(`${(hub.app.server.address() as AddressInfo).port}\n`);
+process.once('SIGTERM', () => {
+  void hub.drain(2_000).then(async () => {
+    await core.close();
+    await db.close();
+    process.exit(0);
+  });
+});
