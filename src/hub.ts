@@ -37,6 +37,7 @@ import type { Keys } from './signing/key-store.ts';
 import { signCompactJws } from './signing/sd-jwt-issue.ts';
 import { canonicalJson } from './verification/canonical-json.ts';
 import { parseJsonStrictly } from './verification/encoding.ts';
+import { sm2SelfTest } from './verification/suites.ts';
 
 /** What a hub stands on. Everything else is made from it, here, for production and tests alike. */
 export interface Basis {
@@ -71,6 +72,7 @@ const partitionCheckMs = 6 * 3_600_000;
 export async function assembleCore(basis: Basis): Promise<Core> {
   const { config, db, keys, log, now } = basis;
   await ensurePartitions(db);
+  if (!sm2SelfTest()) log.warn('this Node cannot do SM2: certificates sealed with SM2 will not verify');
   const partitions = setInterval(() => {
     ensurePartitions(db).catch((error: unknown) => log.error({ err: error }, 'record partitions could not be opened'));
   }, partitionCheckMs).unref();

@@ -124,7 +124,6 @@ function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): RecordRow 
   const salt = randomBytes(32);
   const { commitment, canonical } = commitRecord(idBytes(recordId), salt, recordValues(entry, recordedAt));
   const month = recordedAt.toISOString().slice(0, 7);
-  const [subject, ...others] = entry.subjects ?? [];
   return {
     lane,
     record_id: recordId,
@@ -133,15 +132,23 @@ function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): RecordRow 
     action: entry.action,
     outcome: entry.outcome,
     code: entry.code ?? null,
-    client_id: entry.caller?.clientId ?? null,
-    department_code: entry.caller?.department ?? null,
-    matter_code: entry.purpose?.matterCode ?? null,
-    case_key: entry.purpose === undefined ? null : keys.searchKey('case', entry.purpose.caseNumber),
-    officer_key: entry.officer === undefined ? null : keys.searchKey('officer', entry.officer.id),
-    holder_key: subject ?? null,
-    other_holder_keys: others.length === 0 ? null : others,
+    ...searchColumns(entry, keys),
     commitment,
     // The commitment is bound as additional data: a body cannot be moved to another record.
     body: keys.recordBox(month).seal(commitment, encodeBody(salt, canonical)),
+  };
+}
+
+/** Copies to search by; whatever could be personal is a keyed hash. */
+function searchColumns({ caller, purpose, officer, subjects = [] }: Entry, keys: RowContext['keys']) {
+  const [subject, ...others] = subjects;
+  return {
+    client_id: caller?.clientId ?? null,
+    department_code: caller?.department ?? null,
+    matter_code: purpose?.matterCode ?? null,
+    case_key: purpose === undefined ? null : keys.searchKey('case', purpose.caseNumber),
+    officer_key: officer === undefined ? null : keys.searchKey('officer', officer.id),
+    holder_key: subject ?? null,
+    other_holder_keys: others.length === 0 ? null : others,
   };
 }

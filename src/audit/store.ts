@@ -77,7 +77,7 @@ export async function ensurePartitions(db: Database): Promise<void> {
 
 /** Whether the hub could write a record now: inserts one and rolls it back. Rejects if not. */
 export async function probeRecording(db: Database, row: RecordRow): Promise<void> {
-  const rolledBack = Symbol('rolled back');
+  const rolledBack = new Error('rolled back');
   try {
     await db.kysely.transaction().execute(async (trx) => {
       await insertRecordIn(trx, row);

@@ -98,9 +98,21 @@ export const standardFields: readonly FieldDefinition[] = [
 /** Names with a meaning in the sealed certificate's clear part, in JWT, or in JavaScript itself. */
 const reservedNames: ReadonlySet<string> = new Set([
   ...standardFields.map(({ name }) => name),
-  ...['certificateIdentifier', 'certificateVersion', 'certificateTypeCode', 'issuingAuthorityCode'],
-  ...['iss', 'iat', 'nbf', 'exp', 'sub', 'aud', 'jti', 'cnf', 'vct', 'status'],
   ...Object.getOwnPropertyNames(Object.prototype),
+  'certificateIdentifier',
+  'certificateVersion',
+  'certificateTypeCode',
+  'issuingAuthorityCode',
+  'iss',
+  'iat',
+  'nbf',
+  'exp',
+  'sub',
+  'aud',
+  'jti',
+  'cnf',
+  'vct',
+  'status',
 ]);
 const fieldName = /^[a-z][A-Za-z0-9]{0,63}$/;
 

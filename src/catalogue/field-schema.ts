@@ -74,11 +74,14 @@ function judge(schema: JsonValue | undefined, pointer: string, depth: number): S
 type Fault = (rule: string, at?: string) => SchemaFault;
 
 function judgeString(schema: JsonObject, fault: Fault): SchemaFault | undefined {
-  const { maxLength, pattern, format } = schema;
+  const { maxLength, format } = schema;
   if (format !== undefined && !(typeof format === 'string' && formats.has(format))) return fault('format', '/format');
   if (maxLength !== undefined && !isWithin(maxLength, maxString)) return fault('limit', '/maxLength');
-  const isBounded = maxLength !== undefined || format !== undefined || 'enum' in schema || 'const' in schema;
-  if (!isBounded) return fault('max_length_missing');
+  const isBounded = ['maxLength', 'format', 'enum', 'const'].some((keyword) => Object.hasOwn(schema, keyword));
+  return isBounded ? judgePattern(schema, fault) : fault('max_length_missing');
+}
+
+function judgePattern({ maxLength, pattern }: JsonObject, fault: Fault): SchemaFault | undefined {
   if (pattern === undefined) return undefined;
   if (typeof pattern !== 'string') return fault('pattern', '/pattern');
   if (!isWithin(maxLength, maxPatternedString)) return fault('max_length_for_pattern', '/maxLength');

@@ -67,20 +67,22 @@ export async function readVersion(
   const found = await findVersion(db, series, version, options);
   if (found === undefined) throw new Refusal('certificate_unknown');
   const [first, ...others] = found.rows;
-  const isWhole = found.rows.length === found.holderKeys.length;
-  if (first === undefined || !isWhole || first.series !== series || first.version !== version) {
+  if (first === undefined || first.series !== series || first.version !== version) {
     throw new Refusal('stored_data_tampered');
   }
   const contents = openRow(box, first);
-  const same = JSON.stringify(contents);
-  for (const row of others) {
-    const agrees = row.version_id === first.version_id && row.revision === first.revision && row.state === first.state;
-    if (!agrees || JSON.stringify(openRow(box, row)) !== same) throw new Refusal('stored_data_tampered');
-  }
-  if (contents.metadata.holders.length !== found.rows.length) throw new Refusal('stored_data_tampered');
+  const isWhole = [found.holderKeys, contents.metadata.holders].every(({ length }) => length === found.rows.length);
+  if (!isWhole || !others.every((row) => agrees(box, row, first, contents))) throw new Refusal('stored_data_tampered');
   // The box was opened with this state bound to it.
   return { rows: [first, ...others], state: first.state as CertificateState, contents };
 }
+
+/** Whether the row of another holder says the same as the first holder's. */
+const agrees = (box: Box, row: FullRow, first: FullRow, contents: CertificateContents): boolean =>
+  row.version_id === first.version_id &&
+  row.revision === first.revision &&
+  row.state === first.state &&
+  JSON.stringify(openRow(box, row)) === JSON.stringify(contents);
 
 /** What a new version is made of. */
 export interface Draft {

@@ -33,7 +33,8 @@ export interface PushedCertificate {
 export function checkMetadata(pushed: PushedCertificate, entry: CataloguedType, today: string): CertificateMetadata {
   const { type } = entry;
   const holders = checkHolders(pushed.holders, type);
-  checkDates(pushed, type, today);
+  checkDates(pushed, today);
+  checkValidity(pushed, type);
   checkFields(pushed.fields, entry);
   const { relatedCertificateIdentifier: related } = pushed;
   if (related !== undefined && !parseCertificateIdentifier(related).ok) {
@@ -81,7 +82,7 @@ function checkHolders(holders: readonly NamedHolder[], type: CertificateTypeDefi
  * Issue and effect may come in either order (a renewed licence is issued long after it took effect, a permit in advance of it),
  * but nothing is issued tomorrow, and nothing ends before it begins or was issued.
  */
-function checkDates(pushed: PushedCertificate, type: CertificateTypeDefinition, today: string): void {
+function checkDates(pushed: PushedCertificate, today: string): void {
   const {
     certificateIssuedDate: issued,
     certificateEffectiveDate: effective,
@@ -98,14 +99,16 @@ function checkDates(pushed: PushedCertificate, type: CertificateTypeDefinition, 
     if (day !== undefined && !isCalendarDay(day)) throw outOfOrder(member, 'no_such_day');
   }
   if (issued > today) throw outOfOrder('certificateIssuedDate', 'issued_in_future');
-  if (expiring !== undefined && expiring < effective) {
-    throw outOfOrder('certificateExpiringDate', 'expires_before_effect');
-  }
-  if (expiring !== undefined && expiring < issued) throw outOfOrder('certificateExpiringDate', 'expires_before_issue');
-  const { kind, maxMonths } = type.validity;
+  if (expiring === undefined) return;
+  if (expiring < effective) throw outOfOrder('certificateExpiringDate', 'expires_before_effect');
+  if (expiring < issued) throw outOfOrder('certificateExpiringDate', 'expires_before_issue');
+}
+
+function checkValidity(pushed: PushedCertificate, { validity: { kind, maxMonths } }: CertificateTypeDefinition): void {
+  const { certificateEffectiveDate: effective, certificateExpiringDate: expiring } = pushed;
   const pointer = '/certificateExpiringDate';
-  if (kind === 'permanent' && expiring !== undefined) throw new Refusal('validity_mismatch', { pointer, rule: kind });
-  if (kind === 'limited' && expiring === undefined) throw new Refusal('validity_mismatch', { pointer, rule: kind });
+  const fits = expiring === undefined ? kind !== 'limited' : kind !== 'permanent';
+  if (!fits) throw new Refusal('validity_mismatch', { pointer, rule: kind });
   if (maxMonths !== undefined && expiring !== undefined && expiring > addMonths(effective, maxMonths)) {
     throw new Refusal('validity_mismatch', { pointer, rule: 'too_long', maxMonths });
   }

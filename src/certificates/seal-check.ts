@@ -139,12 +139,12 @@ function judgePayload(clear: JsonObject, payload: JsonObject, demands: SealDeman
   if (typeof iat !== 'number' || !Number.isSafeInteger(iat)) reasons.push('payload_member_missing:iat');
   else if (iat < earliest || iat > now + aheadSeconds) reasons.push('iat_implausible');
   // A fixed order, so that the order of the digests tells nothing about the fields.
-  const digests = payload['_sd'];
-  const sorted =
-    Array.isArray(digests) && digests.every((digest, at) => at === 0 || String(digests[at - 1]) < String(digest));
-  if (!sorted) reasons.push('digests_unsorted');
+  if (!isSorted(payload['_sd'])) reasons.push('digests_unsorted');
   return reasons;
 }
+
+const isSorted = (digests: JsonValue | undefined): boolean =>
+  Array.isArray(digests) && JSON.stringify(digests) === JSON.stringify(digests.toSorted());
 
 interface Disclosure {
   readonly name: string;

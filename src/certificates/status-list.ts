@@ -12,7 +12,7 @@ const nextListRememberedMs = 100;
 /** What HTTP caches may keep of a status list, in seconds. */
 export const statusListMaxAgeSeconds = 2;
 /** For how long a token is good, and when a reader should ask again (`exp`, `ttl`); seconds. */
-export const statusListLifetime = { online: 24 * 3_600, offline: 7 * 24 * 3_600, ttl: 300 } as const;
+const statusListLifetime = { online: 24 * 3_600, offline: 7 * 24 * 3_600, ttl: 300 } as const;
 
 /** Where a list is published; certificates name this address, and the list's `sub` repeats it. */
 export const statusListUri = (issuer: string, listId: number): string => `${issuer}/status-lists/${listId}`;

@@ -29,7 +29,7 @@ export async function findVersion(
   if (entry === undefined) return undefined;
   const found = new Map<string, FullRow>();
   // One by one and in one order for everybody: each is a statement of one shard, and nobody waits in a circle.
-  for (const holderKey of entry.holder_keys.toSorted(Buffer.compare)) {
+  for (const holderKey of entry.holder_keys.toSorted((a, b) => Buffer.compare(a, b))) {
     const query = db
       .selectFrom('certificates')
       .selectAll()

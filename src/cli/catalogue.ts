@@ -62,7 +62,7 @@ async function command(argv: readonly string[], io: CommandIo, open: OpenHub | u
 }
 
 async function loadStarter({ deps, change }: OperatorRegistry, owners: StarterDepartments): Promise<string> {
-  for (const code of new Set(Object.values(owners))) {
+  for (const code of new Set(Object.values({ ...owners }))) {
     if ((await findDepartment(deps.db.kysely, deps, code)) === undefined) {
       throw new Refusal('department_unknown', { departmentCode: code });
     }

@@ -65,7 +65,7 @@ interface DemoRun {
   readonly exit: boolean;
 }
 
-async function demo({ core, config, close: _ }: OpenedHub, { tell, since, count, exit }: DemoRun): Promise<number> {
+async function demo({ core, config }: OpenedHub, { tell, since, count, exit }: DemoRun): Promise<number> {
   await registerDemo(core);
   // The demo itself calls more often than a stranger may.
   const generous = { max: 1_000_000, windowMilliseconds: 60_000 };

@@ -3,9 +3,8 @@ import { bump } from '../db/fresh.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import { type Call, type GrantId, newId } from '../ids.ts';
-import type { EncryptionKeys } from '../signing/data-keys.ts';
 import type { Grant, LegalBasis, Level } from './grant.ts';
-import { insertGrant } from './store.ts';
+import { insertGrant, type RowMacs } from './store.ts';
 
 /** What a grant needs to know of a certificate type. */
 export interface GrantableType {
@@ -30,7 +29,7 @@ export interface GrantDecision {
 export interface CreateGrantDeps {
   readonly write: Write;
   readonly recordIn: RecordIn;
-  readonly keys: Pick<EncryptionKeys, 'rowMac' | 'verifyRowMac'>;
+  readonly keys: RowMacs;
   /** Roles of a registered, enabled client; undefined when there is none. */
   readonly rolesOf: (clientId: string) => Promise<readonly string[] | undefined>;
   readonly findType: (certificateTypeCode: string) => Promise<GrantableType | undefined>;

@@ -1,7 +1,6 @@
 import type { Freshness, FreshView } from '../db/fresh.ts';
-import type { EncryptionKeys } from '../signing/data-keys.ts';
 import type { Grant } from './grant.ts';
-import { loadGrants } from './store.ts';
+import { loadGrants, type RowMacs } from './store.ts';
 
 export interface GrantsSnapshot {
   readonly byClient: ReadonlyMap<string, readonly Grant[]>;
@@ -14,7 +13,7 @@ export type CurrentGrants = FreshView<GrantsSnapshot>;
 
 export interface CurrentGrantsDeps {
   readonly freshness: Freshness;
-  readonly keys: Pick<EncryptionKeys, 'rowMac' | 'verifyRowMac'>;
+  readonly keys: RowMacs;
   /** Told of every row that was written past the hub; such a row permits nothing. */
   readonly tampered: (table: string, id: string) => void;
 }

@@ -3,14 +3,13 @@ import { bump } from '../db/fresh.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import type { Call } from '../ids.ts';
-import type { EncryptionKeys } from '../signing/data-keys.ts';
 import type { Grant } from './grant.ts';
-import { lockGrant, updateRevocation } from './store.ts';
+import { lockGrant, type RowMacs, updateRevocation } from './store.ts';
 
 export interface RevokeGrantDeps {
   readonly write: Write;
   readonly recordIn: RecordIn;
-  readonly keys: Pick<EncryptionKeys, 'rowMac' | 'verifyRowMac'>;
+  readonly keys: RowMacs;
 }
 
 /** Revokes a grant for good; a second revocation changes nothing. Refuses `grant_unknown`. */

@@ -2,12 +2,15 @@ import type { Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 import type { GrantId } from '../ids.ts';
-import type { EncryptionKeys } from '../signing/data-keys.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
 import type { Grant } from './grant.ts';
 
 type GrantRow = Tables['grants'];
-type MacKeys = Pick<EncryptionKeys, 'rowMac' | 'verifyRowMac'>;
+/** Makes and checks the MAC of a registry row. */
+export interface RowMacs {
+  rowMac(kind: string, canonical: Uint8Array): Buffer;
+  verifyRowMac(kind: string, canonical: Uint8Array, mac: Uint8Array): boolean;
+}
 type GrantBody = Omit<Grant, 'grantId' | 'clientId' | 'certificateTypeCode' | 'createdAt' | 'revokedAt'>;
 
 /** What the MAC of a row covers: every column but the MAC. */
@@ -23,7 +26,7 @@ const covered = (row: Omit<GrantRow, 'mac'>): Buffer =>
     ]),
   );
 
-function toRow(keys: MacKeys, grant: Grant): GrantRow {
+function toRow(keys: RowMacs, grant: Grant): GrantRow {
   const { grantId, clientId, certificateTypeCode, createdAt, revokedAt, ...body } = grant;
   const row = {
     grant_id: grantId,
@@ -37,7 +40,7 @@ function toRow(keys: MacKeys, grant: Grant): GrantRow {
 }
 
 /** The grant of a row, or undefined when the row was not written by the hub. */
-function fromRow(keys: MacKeys, row: GrantRow): Grant | undefined {
+function fromRow(keys: RowMacs, row: GrantRow): Grant | undefined {
   if (!keys.verifyRowMac('grant', covered(row), row.mac)) return undefined;
   const body = JSON.parse(row.body.toString('utf8')) as GrantBody & { validFrom: string; validUntil: string };
   return {
@@ -61,7 +64,7 @@ export interface LoadedGrants {
 }
 
 /** Every grant on file. */
-export async function loadGrants(trx: Transaction<Tables>, keys: MacKeys): Promise<LoadedGrants> {
+export async function loadGrants(trx: Transaction<Tables>, keys: RowMacs): Promise<LoadedGrants> {
   const rows = await trx
     .selectFrom('grants')
     .select([...columns])
@@ -74,12 +77,12 @@ export async function loadGrants(trx: Transaction<Tables>, keys: MacKeys): Promi
   };
 }
 
-export async function insertGrant(trx: Transaction<Tables>, keys: MacKeys, grant: Grant): Promise<void> {
+export async function insertGrant(trx: Transaction<Tables>, keys: RowMacs, grant: Grant): Promise<void> {
   await trx.insertInto('grants').values(toRow(keys, grant)).execute();
 }
 
 /** Reads one grant for a change and holds its row until the transaction ends. */
-export async function lockGrant(trx: Transaction<Tables>, keys: MacKeys, grantId: string): Promise<Grant | undefined> {
+export async function lockGrant(trx: Transaction<Tables>, keys: RowMacs, grantId: string): Promise<Grant | undefined> {
   const row = await trx
     .selectFrom('grants')
     .select([...columns])
@@ -89,7 +92,7 @@ export async function lockGrant(trx: Transaction<Tables>, keys: MacKeys, grantId
   return row === undefined ? undefined : fromRow(keys, row);
 }
 
-export async function updateRevocation(trx: Transaction<Tables>, keys: MacKeys, grant: Grant): Promise<void> {
+export async function updateRevocation(trx: Transaction<Tables>, keys: RowMacs, grant: Grant): Promise<void> {
   const { revoked_at, mac } = toRow(keys, grant);
   await trx.updateTable('grants').set({ revoked_at, mac }).where('grant_id', '=', grant.grantId).execute();
 }

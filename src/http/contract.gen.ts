@@ -1147,6 +1147,7 @@ export interface components {
             answer?: string;
             sdJwts?: string[];
             certificateIdentifier?: string;
+            /** @description At least two values as printed, by field name: fields of the type, `certificateNumber`, `certificateName`, `certificateIssuedDate`, `certificateEffectiveDate`, `certificateExpiringDate`, `holderName`, `holderNumber`. Which one is wrong is never said; after ten wrong answers a certificate's values are not compared for ten minutes. */
             faceValues?: {
                 [key: string]: unknown;
             };

@@ -170,40 +170,42 @@ function subjectsOf(
 }
 
 function entryOf(unchecked: UncheckedQuestion, decision: Decision, call: Call): Entry {
-  const { purpose, level } = unchecked;
+  const { caller, requestId, at } = call;
+  const { officer, ...purpose } = unchecked.purpose;
   const { trace } = decision;
-  const refusal = decision.ok ? undefined : decision.refusal;
   return {
     kind: 'access',
     action: 'lookUp',
-    outcome: refusal === undefined ? 'answered' : refusal.code === 'stored_data_tampered' ? 'failed' : 'refused',
-    ...(refusal !== undefined && { code: refusal.code }),
-    caller: { clientId: call.caller.clientId, department: call.caller.department, keyId: call.caller.keyId },
-    officer: purpose.officer,
-    purpose: {
-      matterCode: purpose.matterCode,
-      caseNumber: purpose.caseNumber,
-      legalBasis: purpose.legalBasis,
-      ...(purpose.note !== undefined && { note: purpose.note }),
-    },
+    ...outcomeOf(decision),
+    caller: { clientId: caller.clientId, department: caller.department, keyId: caller.keyId },
+    officer,
+    purpose,
     ...(trace.subjects !== undefined && { subjects: trace.subjects }),
-    scope: {
-      level,
-      by: trace.question?.about.by ?? null,
-      types:
-        trace.types?.map(({ query, permission }) => ({
-          certificateTypeCode: query.certificateTypeCode,
-          fields: query.compare === undefined ? permission.fields : Object.keys(query.compare),
-          grantId: permission.grant.grantId,
-        })) ??
-        unchecked.types?.map(({ certificateTypeCode }) => ({ certificateTypeCode })) ??
-        null,
-    },
-    ...(decision.ok && {
-      certificates: decision.evidence.map(({ certificateIdentifier }) => certificateIdentifier),
-      answerDigest: createHash('sha256').update(canonicalJson(decision.evidence)).digest('base64url'),
-    }),
-    requestId: call.requestId,
-    at: call.at,
+    scope: { level: unchecked.level, by: trace.question?.about.by ?? null, types: scopeOf(unchecked, trace) },
+    requestId,
+    at,
+  };
+}
+
+/** What was allowed of each type, or, if the question did not get that far, which types were named. */
+const scopeOf = (unchecked: UncheckedQuestion, { types }: Trace) =>
+  types?.map(({ query, permission }) => ({
+    certificateTypeCode: query.certificateTypeCode,
+    fields: query.compare === undefined ? permission.fields : Object.keys(query.compare),
+    grantId: permission.grant.grantId,
+  })) ??
+  unchecked.types?.map(({ certificateTypeCode }) => ({ certificateTypeCode })) ??
+  null;
+
+function outcomeOf(decision: Decision): Pick<Entry, 'outcome' | 'code' | 'certificates' | 'answerDigest'> {
+  if (!decision.ok) {
+    const { code } = decision.refusal;
+    return { outcome: code === 'stored_data_tampered' ? 'failed' : 'refused', code };
+  }
+  const { evidence } = decision;
+  return {
+    outcome: 'answered',
+    certificates: evidence.map(({ certificateIdentifier }) => certificateIdentifier),
+    answerDigest: createHash('sha256').update(canonicalJson(evidence)).digest('base64url'),
   };
 }

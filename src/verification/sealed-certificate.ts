@@ -22,9 +22,6 @@ export type SealedCertificatePayload = {
   readonly status: { readonly status_list: { readonly idx: number; readonly uri: string } };
 };
 
-/** The claims every certificate can disclose, beside the fields of its type. */
-export const standardFields = ['certificateNumber', 'certificateIssuedDate', 'certificateHolders'] as const;
-
 /** The `vct` of a type's version. */
 export const vctOfType = (typeCode: string, typeVersion: number): string =>
   `urn:certhub:certificate-type:${typeCode}:${typeVersion}`;

@@ -26,7 +26,7 @@ const entry = (overrides: Partial<Entry> = {}): Entry => ({
   ...overrides,
 });
 
-t.test('invariant 1: concurrent entries share inserts, none resolves before its commit', async (t) => {
+await t.test('invariant 1: concurrent entries share inserts, none resolves before its commit', async (t) => {
   const { serviceUrl, superuserUrl } = await testDatabase(t);
   const db = connect({ url: serviceUrl, max: 4, statementTimeoutMs: 5_000, applicationName: 'test' });
   t.teardown(() => db.close());
@@ -51,7 +51,7 @@ t.test('invariant 1: concurrent entries share inserts, none resolves before its 
   t.equal(new Set(receipts.map(({ recordId }) => recordId)).size, 500);
 });
 
-t.test('a stored record opens to what was recorded, and its commitment covers every field', async (t) => {
+await t.test('a stored record opens to what was recorded, and its commitment covers every field', async (t) => {
   const { serviceUrl, superuserUrl } = await testDatabase(t);
   const db = connect({ url: serviceUrl, max: 2, statementTimeoutMs: 5_000, applicationName: 'test' });
   t.teardown(() => db.close());
@@ -78,7 +78,7 @@ t.test('a stored record opens to what was recorded, and its commitment covers ev
   t.notMatch(JSON.stringify(rows), /经办人|CASE-2026|officer-7|990000/, 'invariant 5: nothing personal in clear');
 });
 
-t.test('invariant 1: a failing insert rejects everybody in it and nobody gets a receipt', async (t) => {
+await t.test('invariant 1: a failing insert rejects everybody in it and nobody gets a receipt', async (t) => {
   let broken = true;
   const kept: string[] = [];
   const insertAll = async (rows: readonly RecordRow[]): Promise<void> => {
@@ -94,7 +94,7 @@ t.test('invariant 1: a failing insert rejects everybody in it and nobody gets a 
   t.strictSame(kept, [receipt.recordId], 'it recovers by itself');
 });
 
-t.test('a poison row fails alone', async (t) => {
+await t.test('a poison row fails alone', async (t) => {
   const kept: string[] = [];
   const insertAll = async (rows: readonly RecordRow[]): Promise<void> => {
     if (rows.some(({ code }) => code === 'internal_error')) throw Object.assign(new Error('bad'), { code: '22021' });

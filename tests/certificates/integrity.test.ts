@@ -101,7 +101,7 @@ await t.test('two at once: one wins', async (t) => {
   const review = { decision: 'approve', officer: officerB } as const;
   await reviewCertificate(deps, { ...change(publicSecurity), certificateIdentifier, review });
   const codes = async (runs: Promise<unknown>[]) =>
-    (await Promise.all(runs.map(refusalOf))).map(({ code }) => code).toSorted();
+    (await Promise.all(runs.map(refusalOf))).map(({ code }) => String(code)).toSorted();
   const seal = () => sealCertificate(deps, { ...change(publicSecurity), certificateIdentifier, sealing: {} });
   t.strictSame(await codes([seal(), seal(), seal()]), ['not refused', 'wrong_state', 'wrong_state']);
   const history = await certificateHistory(deps, { call: callBy(publicSecurity), certificateIdentifier });

@@ -118,7 +118,7 @@ await t.test('bad pushes are refused, each with its own code, and nothing is sto
     ],
     [
       'a JSON number where text belongs',
-      { fields: { ...fields, idNumber: 990000190001010016 } },
+      { fields: { ...fields, idNumber: Number('990000190001010016') } },
       'field_invalid',
       '/fields/idNumber',
     ],

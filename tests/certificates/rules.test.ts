@@ -20,7 +20,7 @@ const day = fc
   .date({ min: new Date('1900-01-01'), max: new Date('2200-12-31'), noInvalidDate: true })
   .map((date) => date.toISOString().slice(0, 10));
 
-t.test('a day of the city begins when its clocks first show it, and ends when the next begins', async (t) => {
+await t.test('a day of the city begins when its clocks first show it, and ends when the next begins', async (t) => {
   fc.assert(
     fc.property(day, fc.constantFrom(...zones), (text, zone) => {
       const start = startOfDay(text, zone);
@@ -39,7 +39,7 @@ t.test('a day of the city begins when its clocks first show it, and ends when th
   t.equal(addMonths('2024-05-20', 240), '2044-05-20');
 });
 
-t.test('only days of the calendar are days', async (t) => {
+await t.test('only days of the calendar are days', async (t) => {
   for (const text of [
     '2023-02-29',
     '2024-13-01',
@@ -85,7 +85,7 @@ const stateAfter = (state: CertificateState, action: CertificateAction, reviewRe
   }
 };
 
-t.test('the state machine, whole', async (t) => {
+await t.test('the state machine, whole', async (t) => {
   const allowed: Record<string, string> = {
     'pending_review correct': 'pending_review',
     'returned correct': 'pending_review',
@@ -113,7 +113,7 @@ t.test('the state machine, whole', async (t) => {
   );
 });
 
-t.test('no walk through the states reaches a seal without an approval, or leaves an end', async () => {
+await t.test('no walk through the states reaches a seal without an approval, or leaves an end', async () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...actions), { maxLength: 30 }), (walk) => {
       let state: CertificateState = 'pending_review';
@@ -133,7 +133,7 @@ t.test('no walk through the states reaches a seal without an approval, or leaves
   );
 });
 
-t.test('dates: what is accepted is in order and within the type, whatever is thrown at it', async () => {
+await t.test('dates: what is accepted is in order and within the type, whatever is thrown at it', async () => {
   const entry = catalogued({ ...typeNamed('居民身份证'), version: 1, createdAt: new Date(0) });
   fc.assert(
     fc.property(day, day, fc.option(day, { nil: undefined }), day, (issued, effective, expiring, today) => {
@@ -160,7 +160,7 @@ t.test('dates: what is accepted is in order and within the type, whatever is thr
   );
 });
 
-t.test('fields: a refusal names the place and never the value', async (t) => {
+await t.test('fields: a refusal names the place and never the value', async (t) => {
   const entry = catalogued({ ...typeNamed('居民身份证'), version: 1, createdAt: new Date(0) });
   const secret = 'S3CRET';
   await fc.assert(

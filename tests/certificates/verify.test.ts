@@ -978,7 +978,7 @@ await t.test(
       },
       officer: { id: 'clerk', name: '周录入' },
     });
-    t.equal(pushed.status, 201, JSON.stringify(pushed.body));
+    t.match(pushed, { status: 201, body: { state: 'pending_review' } });
     const { certificateIdentifier } = pushed.body as { certificateIdentifier: string };
     const path = `/v1/certificates/${certificateIdentifier}`;
     const ask = (question: object) => anyone.post('/v1/verifications', question);
@@ -990,7 +990,7 @@ await t.test(
     );
     await issuer.post(`${path}/reviews`, { decision: 'approve', officer: { id: 'reviewer', name: '郑复核' } });
     const sealed = await issuer.post(`${path}/seals`, {});
-    t.equal(sealed.status, 200, JSON.stringify(sealed.body));
+    t.match(sealed, { status: 200, body: { state: 'valid' } });
     const { sdJwt } = sealed.body as { sdJwt: string };
     t.match(await ask({ sdJwt }), { status: 200, body: { verdict: 0, certificates: [{ certificateIdentifier }] } });
     t.match(await ask({ certificateIdentifier, faceValues }), { status: 200, body: { verdict: 0 } });
@@ -1017,12 +1017,13 @@ await t.test(
       DATABASE_URL: hub.database.serviceUrl,
     };
     const verifyWith = (file: string) => runVerify([certificate, '--trust', file], { ...quiet, env: {} });
-    t.equal(await trustCommand.run(['export', '--out', bundle], { ...quiet, env }), 0, complaints);
+    t.equal(await trustCommand.run(['export', '--out', bundle], { ...quiet, env }), 0, 'exported');
+    t.notMatch(complaints, /certhub trust:/);
     t.equal(await verifyWith(bundle), 0, 'by the bundle made from the database');
     t.equal(await verifyWith(save(JSON.stringify(served.body))), 0, 'by the bundle the hub serves');
     await issuer.post(`${path}/status-changes`, { action: 'suspend', reason: '核查' });
     t.match(await ask({ sdJwt }), { body: { verdict: 2 } }, 'seen at once online');
-    t.equal(await trustCommand.run(['export', '--out', bundle], { ...quiet, env }), 0, complaints);
+    t.equal(await trustCommand.run(['export', '--out', bundle], { ...quiet, env }), 0);
     t.equal(await verifyWith(bundle), 12, 'and offline with a newer bundle');
   },
 );

@@ -58,7 +58,7 @@ const covers = (grant: Grant, wanted: Wanted): boolean =>
   !(grant.revokedAt !== undefined && grant.revokedAt.getTime() <= wanted.at.getTime()) &&
   (wanted.fields ?? []).every((field) => grant.fields.includes(field));
 
-t.test('invariant 2: what is permitted is covered by one grant in force, and only that', async (t) => {
+await t.test('invariant 2: what is permitted is covered by one grant in force, and only that', async (t) => {
   fc.assert(
     fc.property(fc.array(anyGrant, { maxLength: 6 }), anyWanted, (grants, wanted) => {
       const permitted = permit(grants, wanted);
@@ -76,7 +76,7 @@ t.test('invariant 2: what is permitted is covered by one grant in force, and onl
   t.pass('20,000 fields, levels, matters, bases and times agree with the naive rule');
 });
 
-t.test('invariant 2: narrowing a grant never widens an answer', async (t) => {
+await t.test('invariant 2: narrowing a grant never widens an answer', async (t) => {
   const narrowed = (grant: Grant): Grant => ({ ...grant, fields: grant.fields.slice(1), validUntil: day(0) });
   fc.assert(
     fc.property(fc.array(anyGrant, { minLength: 1, maxLength: 4 }), anyWanted, (grants, wanted) => {
@@ -91,7 +91,7 @@ t.test('invariant 2: narrowing a grant never widens an answer', async (t) => {
   t.pass();
 });
 
-t.test('default deny, and the reason is told apart', async (t) => {
+await t.test('default deny, and the reason is told apart', async (t) => {
   const wanted: Wanted = {
     certificateTypeCode: types[0] ?? '',
     level: 'fields',

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -64,6 +64,17 @@ export async function ensureTemplate(server: Pick<EmbeddedServer, 'superuserUrl'
     return name;
   } finally {
     await client.end();
+  }
+}
+
+const ownPrefix = 'certhub-own-';
+
+/** Removes private clusters whose test process is gone; a server that still runs in one notices within a minute and ends. */
+export async function removeLeftoverClusters(): Promise<void> {
+  for (const name of (await readdir(tmpdir())).filter((each) => each.startsWith(ownPrefix))) {
+    const [pid, beginning] = name.slice(ownPrefix.length).split('-');
+    const gone = (await processBeginning(Number(pid))) !== beginning;
+    if (gone) await rm(join(tmpdir(), name), { recursive: true, force: true });
   }
 }
 
@@ -153,7 +164,7 @@ export interface OwnCluster {
 
 /** A private cluster, fsync on, with nothing in it but roles and an empty database `certhub`. For tests that crash the server. */
 export async function ownCluster(t: Test, options: Omit<EmbeddedOptions, 'dataDir'> = {}): Promise<OwnCluster> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'certhub-own-'));
+  const dataDir = await mkdtemp(join(tmpdir(), `${ownPrefix}${process.pid}-${await processBeginning(process.pid)}-`));
   let server = await startEmbedded({ ...options, dataDir });
   t.teardown(async () => {
     await server.stop();

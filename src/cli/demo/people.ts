@@ -43,7 +43,7 @@ export const someDay = (random: () => number, fromYear: number, toYear: number):
   return `${number(fromYear, toYear)}-${two(number(1, 12))}-${two(number(1, 28))}`;
 };
 
-const surnames = [...'赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜'];
+const surnames = Array.from('赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜');
 const givenNames = {
   男: ['伟', '志强', '建国', '晓东', '俊杰', '浩然', '子轩', '文博', '海涛', '明远', '立新', '嘉豪'],
   女: ['芳', '秀英', '丽娜', '晓燕', '雨桐', '思琪', '欣怡', '婉清', '佳慧', '雪梅', '若曦', '静怡'],
