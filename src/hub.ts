@@ -17,6 +17,7 @@ import { limitGuesses } from './certificates/verify-online-guesses.ts';
 import type { Config } from './config.ts';
 import type { Database } from './db/database.ts';
 import { type Freshness, type FreshView, startFreshness } from './db/fresh.ts';
+import { idempotencyDays, purgeIdempotencyKeys } from './db/idempotent.ts';
 import { type Write, writer } from './db/write.ts';
 import { authenticator } from './departments/authenticate.ts';
 import { type Registry, type Trust, watchRegistry, watchTrust } from './departments/registry.ts';
@@ -66,17 +67,20 @@ export interface Core extends Basis {
   readonly close: () => Promise<void>;
 }
 
-const partitionCheckMs = 6 * 3_600_000;
+const upkeepMs = 3_600_000;
 
-/** Puts the capabilities together. Opens the months to come for records, and keeps doing so. */
+/** Puts the capabilities together. Opens the months to come for records and forgets old Idempotency-Keys, now and every hour. */
 export async function assembleCore(basis: Basis): Promise<Core> {
   const { config, db, keys, log, now } = basis;
-  await ensurePartitions(db);
+  const upkeep = async (): Promise<void> => {
+    await ensurePartitions(db);
+    await purgeIdempotencyKeys(db, new Date(now().getTime() - idempotencyDays * 86_400_000));
+  };
+  await upkeep();
+  const timer = setInterval(() => {
+    upkeep().catch((error: unknown) => log.error({ err: error }, 'upkeep failed, records of next month need it'));
+  }, upkeepMs).unref();
   if (!sm2SelfTest()) log.warn('this Node cannot do SM2: certificates sealed with SM2 will not verify');
-  const partitions = setInterval(() => {
-    ensurePartitions(db).catch((error: unknown) => log.error({ err: error }, 'record partitions could not be opened'));
-  }, partitionCheckMs).unref();
-
   const tampered = (table: string, id: string): void =>
     log.error({ table, id }, 'a row was written past the hub and is not used');
   const freshness = startFreshness(db, { intervalMs: 250, maxAgeMs: 900, now: () => performance.now() });
@@ -107,7 +111,7 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     grants: watchGrants({ freshness, keys, tampered }),
     tampered,
     close: async () => {
-      clearInterval(partitions);
+      clearInterval(timer);
       await freshness.stop();
       await recorder.drain();
     },

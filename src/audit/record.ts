@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import { type Coalescer, coalesce } from '../db/batch.ts';
 import type { Database } from '../db/database.ts';
+import { isDataFault } from '../db/fault.ts';
 import type { Tables } from '../db/tables.ts';
 import { Refusal, type RefusalCode, type RefusalDetail } from '../errors.ts';
 import { idBytes, newId, type RecordId } from '../ids.ts';
@@ -77,7 +78,7 @@ export function startRecorder({ insertAll, keys, now, maxBatch, failed }: Record
     }
     return rows.map(() => undefined);
   };
-  const enqueue: Coalescer<RecordRow, undefined> = coalesce(flush, { maxBatch, isPoison });
+  const enqueue: Coalescer<RecordRow, undefined> = coalesce(flush, { maxBatch, isPoison: isDataFault });
 
   const record: Recorder = async (entry) => {
     const row = toRow(entry, { keys, lane, recordedAt: now() });
@@ -105,12 +106,6 @@ const probeEntry = (at: Date): Entry => ({
   requestId: 'probe',
   at,
 });
-
-/** Data errors (SQLSTATE classes 22 and 23) belong to a row; everything else belongs to the connection or the server. */
-function isPoison(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && /^2[23]/.test(code);
-}
 
 interface RowContext {
   readonly keys: RecorderDeps['keys'];

@@ -20,6 +20,9 @@ export interface Catalogue {
   allowedIssuer(code: string, department: string, at: Date): boolean;
 }
 
+/** The catalogue as use cases read it: never older than the freshness promises. */
+export type CatalogueView = FreshView<Catalogue>;
+
 /**
  * The catalogue, kept in memory and never older than the freshness promises (topic `catalogue`). A version never
  * changes once written, so its compiled fields are kept as long as its row is there.
@@ -27,7 +30,7 @@ export interface Catalogue {
 export function watchCatalogue(
   freshness: Pick<Freshness, 'watch'>,
   deps: { readonly keys: RowMacs; readonly tampered: Tampered },
-): FreshView<Catalogue> {
+): CatalogueView {
   let compiled = new Map<string, CataloguedType>();
   return freshness.watch('catalogue', async (snapshot) => {
     const next = new Map<string, CataloguedType>();

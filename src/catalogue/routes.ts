@@ -1,7 +1,6 @@
-import type { FreshView } from '../db/fresh.ts';
 import { Refusal } from '../errors.ts';
 import type { Handlers } from '../http/handlers.ts';
-import type { Catalogue } from './catalogue.ts';
+import type { CatalogueView } from './catalogue.ts';
 import type { CertificateTypeDefinition } from './certificate-type.ts';
 import { registerCertificateType } from './register-certificate-type.ts';
 import { type CertificateTypeBody, typeBody } from './type-body.ts';
@@ -10,7 +9,7 @@ const defaultLimit = 50;
 
 /** What the catalogue's routes need. */
 export type CatalogueRouteDeps = Parameters<typeof registerCertificateType>[0] & {
-  readonly catalogue: FreshView<Catalogue>;
+  readonly catalogue: CatalogueView;
 };
 
 /** Handlers of the catalogue. */

@@ -1,5 +1,5 @@
 import type { Recorder, RecordIn } from '../audit/record.ts';
-import type { Catalogue, CataloguedType } from '../catalogue/catalogue.ts';
+import type { CataloguedType, CatalogueView } from '../catalogue/catalogue.ts';
 import type { Database } from '../db/database.ts';
 import type { FreshView } from '../db/fresh.ts';
 import type { Write } from '../db/write.ts';
@@ -16,7 +16,7 @@ export interface CertificateDeps {
   readonly record: Recorder;
   readonly recordIn: RecordIn;
   readonly keys: RowKeys & { sealSigner(department: string): SealSigner | undefined };
-  readonly catalogue: FreshView<Catalogue>;
+  readonly catalogue: CatalogueView;
   readonly trust: FreshView<SealTrust>;
   /** Public address of the hub without trailing slash: where status lists are published. */
   readonly issuer: string;
@@ -34,7 +34,7 @@ export interface ChangeRequest {
 
 /** The type version under which a certificate was pushed. Its rows are checked, so a version that is missing was taken away. */
 export async function typeOf(
-  catalogue: FreshView<Catalogue>,
+  catalogue: CatalogueView,
   row: { readonly certificate_type_code: string; readonly type_version: number },
 ): Promise<CataloguedType> {
   const found = (await catalogue.read()).version(row.certificate_type_code, row.type_version);

@@ -2,7 +2,7 @@ import type { WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import type { PushedCertificate } from './certificate.ts';
 import type { CertificateDeps, ChangeRequest } from './certificate-deps.ts';
-import { ownIdentifier } from './certificate-version.ts';
+import { ownIdentifier, readVersion } from './certificate-version.ts';
 import { checkNextVersion, checkPushed, enterPushed } from './push-certificate.ts';
 import { latestVersion } from './store.ts';
 
@@ -41,9 +41,10 @@ export function reviseCertificate(
       return { checked, from };
     },
     apply: async (trx, { checked, from: { series, version } }) => {
+      // Locked first: what is read after it cannot be entered by somebody else any more.
+      await readVersion(trx, deps.keys.box, { series, version }, { lock: true });
       const latest = await latestVersion(trx, series);
-      if (latest === undefined || latest < version) throw new Refusal('certificate_unknown');
-      if (latest > version) throw new Refusal('version_outdated', { currentVersion: latest });
+      if (latest !== version) throw new Refusal('version_outdated', { currentVersion: latest });
       await checkNextVersion(trx, deps, { series, version: version + 1 });
       return enterPushed(trx, deps, { call, checked, series, version: version + 1, operation: 'reviseCertificate' });
     },

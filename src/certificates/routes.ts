@@ -1,4 +1,3 @@
-import type { WriteAnswer } from '../db/write.ts';
 import type { Handlers } from '../http/handlers.ts';
 import type { Call, Caller, Officer } from '../ids.ts';
 import type { CertificateBody } from './certificate-body.ts';
@@ -36,8 +35,8 @@ interface Request {
 const callOf = ({ caller, requestId, receivedAt }: Request): Call => ({ caller, requestId, at: receivedAt });
 
 /** A write's answer is stored and replayed as JSON: its shape is what the use case gave the first time. */
-const created = ({ body }: WriteAnswer) => ({ status: 201 as const, body: body as CertificateBody });
-const changed = ({ body }: WriteAnswer) => ({ status: 200 as const, body: body as CertificateBody });
+const created = ({ body }: { readonly body: unknown }) => ({ status: 201 as const, body: body as CertificateBody });
+const changed = ({ body }: { readonly body: unknown }) => ({ status: 200 as const, body: body as CertificateBody });
 
 /** Contract ↔ domain for the life of a certificate. */
 export function certificatesHandlers(deps: CertificateDeps): Pick<Handlers, Operation> {

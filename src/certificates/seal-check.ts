@@ -143,8 +143,17 @@ function judgePayload(clear: JsonObject, payload: JsonObject, demands: SealDeman
   return reasons;
 }
 
-const isSorted = (digests: JsonValue | undefined): boolean =>
-  Array.isArray(digests) && JSON.stringify(digests) === JSON.stringify(digests.toSorted());
+function isSorted(digests: JsonValue | undefined): boolean {
+  let last = '';
+  return (
+    Array.isArray(digests) &&
+    digests.every((digest) => {
+      const isNext = typeof digest === 'string' && last < digest;
+      if (isNext) last = digest;
+      return isNext;
+    })
+  );
+}
 
 interface Disclosure {
   readonly name: string;

@@ -130,3 +130,23 @@ export function idempotently(
     return { status, body: JSON.parse(text) as unknown, replayed: false };
   });
 }
+
+/** For how many days a retry gets the first answer; the contract says so. */
+export const idempotencyDays = 7;
+
+/** Rows of one delete: small enough never to hold up a write. */
+const purgeRows = 2_000;
+
+/** Forgets keys first used before that time, in small deletes. Answers how many. */
+export async function purgeIdempotencyKeys(db: Pick<Database, 'query'>, before: Date): Promise<number> {
+  const statement = {
+    name: 'idempotency_purge',
+    text: `delete from idempotency_keys where ctid = any(array(
+      select ctid from idempotency_keys where created_at < $1 limit ${purgeRows})) returning 1`,
+  };
+  for (let purged = 0; ; ) {
+    const rows = await db.query(statement, [before]);
+    purged += rows.length;
+    if (rows.length < purgeRows) return purged;
+  }
+}

@@ -162,7 +162,7 @@ export async function insertClientKey(
     .onConflict((conflict) => conflict.doNothing())
     .returning('kid')
     .executeTakeFirst();
-  if (inserted === undefined) throw new Refusal('client_key_exists', { kid: added.kid });
+  if (inserted === undefined) throw new Refusal('client_key_exists');
 }
 
 /** Writes a key's `revokedAt`. Its client must have been read `forUpdate` in the same transaction. */

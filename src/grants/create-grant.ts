@@ -90,7 +90,7 @@ async function check(
   decision: GrantDecision,
 ): Promise<GrantableType> {
   const roles = await rolesOf(decision.clientId);
-  if (roles === undefined) throw new Refusal('client_unknown', { clientId: decision.clientId });
+  if (roles === undefined) throw new Refusal('client_unknown', { pointer: '/clientId' });
   if (!roles.includes('consumer')) throw new Refusal('grant_invalid', { pointer: '/clientId', rule: 'not_a_consumer' });
   const type = await findType(decision.certificateTypeCode);
   if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer: '/certificateTypeCode' });

@@ -37,7 +37,6 @@ export async function readGrant(
 ): Promise<Grant> {
   const { all } = await current.read();
   const grant = all.find(({ grantId }) => grantId === input.grantId);
-  if (grant === undefined || !mayRead(input.caller, grant))
-    throw new Refusal('grant_unknown', { grantId: input.grantId });
+  if (grant === undefined || !mayRead(input.caller, grant)) throw new Refusal('grant_unknown');
   return grant;
 }

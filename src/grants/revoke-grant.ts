@@ -28,7 +28,7 @@ export async function revokeGrant(
   return write(request, {
     apply: async (trx) => {
       const grant = await lockGrant(trx, keys, input.grantId);
-      if (grant === undefined) throw new Refusal('grant_unknown', { grantId: input.grantId });
+      if (grant === undefined) throw new Refusal('grant_unknown');
       if (grant.revokedAt !== undefined) return present(grant);
       const revoked: Grant = { ...grant, revokedAt: call.at };
       await updateRevocation(trx, keys, revoked);

@@ -749,7 +749,7 @@ export interface components {
         Date: string;
         /**
          * Format: date-time
-         * @description RFC 3339 in UTC.
+         * @description RFC 3339 in UTC, like `2026-11-22T08:00:00Z`; no leap seconds.
          */
         Time: string;
         Text: string;
@@ -1232,13 +1232,22 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description Refused. A problem like all others with the members of RFC 6749 section 5.2, and the media type that it demands. */
+        TokenProblem: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
     };
     parameters: {
         /** @description Continue after this cursor (`next` of the page before). */
         After: string;
         /** @description At most this many entries (default 50). */
         Limit: number;
-        /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+        /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
         IdempotencyKey: string;
         DepartmentCode: components["schemas"]["DepartmentCode"];
         CertificateTypeCode: components["schemas"]["CertificateTypeCode"];
@@ -1374,7 +1383,7 @@ export interface operations {
                     "application/json": components["schemas"]["TokenAnswer"];
                 };
             };
-            default: components["responses"]["Problem"];
+            default: components["responses"]["TokenProblem"];
         };
     };
     listDepartments: {
@@ -1407,7 +1416,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -1458,7 +1467,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1488,7 +1497,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1519,7 +1528,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -1573,7 +1582,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -1624,7 +1633,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1654,7 +1663,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1684,7 +1693,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1741,7 +1750,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -1820,7 +1829,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -1871,7 +1880,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1924,7 +1933,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1954,7 +1963,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1984,7 +1993,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -2014,7 +2023,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -2095,7 +2104,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -2146,7 +2155,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer; with another body a conflict. */
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
                 "Idempotency-Key": components["parameters"]["IdempotencyKey"];
             };
             path: {

@@ -14,9 +14,12 @@ import { registerCertificateType } from '../../src/catalogue/register-certificat
 import { catalogueHandlers } from '../../src/catalogue/routes.ts';
 import { seedStarterTypes } from '../../src/catalogue/seed-starter-types.ts';
 import { exampleDepartments, starterTypes } from '../../src/catalogue/starter-types.ts';
+import { run as runCommand } from '../../src/cli/catalogue.ts';
 import { connect } from '../../src/db/database.ts';
 import { startFreshness } from '../../src/db/fresh.ts';
 import { writer } from '../../src/db/write.ts';
+import { insertDepartment } from '../../src/departments/store.ts';
+import type { DepartmentCode } from '../../src/ids.ts';
 import { canonicalJson } from '../../src/verification/canonical-json.ts';
 import type { JsonObject } from '../../src/verification/encoding.ts';
 import { callBy, change, keys, refusalOf } from '../certificates/world.ts';
@@ -297,4 +300,43 @@ await t.test('registered types: versions, idempotency, freshness, rows written p
   t.equal(after2.newest(`${exampleDepartments.civilAffairs}001`), undefined, 'a type changed by SQL is not used');
   t.equal(after2.newest(`${exampleDepartments.taxation}777`), undefined, 'nor one copied by SQL');
   t.ok(tampered.includes(`certificate_type:${exampleDepartments.taxation}777:1`), 'and both are reported');
+});
+
+await t.test('certhub catalogue load-starter and list', async (t) => {
+  const database = await testDatabase(t);
+  const db = connect({
+    url: database.serviceUrl,
+    max: 4,
+    statementTimeoutMs: 20_000,
+    applicationName: 'catalogue-test',
+  });
+  await ensurePartitions(db);
+  t.teardown(() => db.close());
+  const now = () => new Date();
+  const recorder = startRecorder({ insertAll: (rows) => insertRecords(db, rows), keys, now, maxBatch: 10 });
+  const run = async (...argv: string[]) => {
+    const out: string[] = [];
+    const err: string[] = [];
+    const io = {
+      stdout: { write: (text: string) => out.push(text) },
+      stderr: { write: (text: string) => err.push(text) },
+      env: {},
+    };
+    const code = await runCommand(argv, io, async () => ({
+      core: { db, keys, recorder, now, tampered: () => undefined, write: () => Promise.reject(new Error('not used')) },
+      config: { mode: 'demo' },
+      close: async () => undefined,
+    }));
+    return { code, out: out.join(''), err: err.join('') };
+  };
+  t.match(await run('load-starter'), { code: 1, err: /department_unknown/ }, 'owners are registered first');
+  for (const code of Object.values({ ...exampleDepartments })) {
+    const department = { code: code as DepartmentCode, name: { zh: '部门', en: 'Department' }, createdAt: now() };
+    await insertDepartment(db.kysely, keys, department);
+  }
+  t.match(await run('load-starter'), { code: 0, out: '8 certificate types added, 0 unchanged\n' });
+  t.match(await run('load-starter'), { code: 0, out: '0 certificate types added, 8 unchanged\n' });
+  t.equal((await run('list')).out.trim().split('\n').length, 8);
+  t.match(await run('frobnicate'), { code: 2, err: /unknown command/ });
+  t.match(await run('load-starter', '--departments', '/no/such/file'), { code: 1 });
 });

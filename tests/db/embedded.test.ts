@@ -11,7 +11,7 @@ import t from 'tap';
 import { connect } from '../../src/db/database.ts';
 import { startEmbedded } from '../../src/db/embedded.ts';
 import { findBinaries } from '../../src/db/embedded-binaries.ts';
-import { processBeginning } from '../../src/db/embedded-users.ts';
+import { enter, processBeginning } from '../../src/db/embedded-users.ts';
 import { checkSettings } from '../../src/db/settings.ts';
 import { ownCluster, runSql } from '../support/database.ts';
 
@@ -230,6 +230,40 @@ await t.test('of many that start at once one makes the cluster and all use it', 
     t.strictSame((await runSql(coming.urls.owner, 'select 1 as one')).rows, [{ one: 1 }]);
     await coming.stop();
   }
+});
+
+await t.test('who comes while the last one shuts down waits; who came before keeps it from doing so', async (t) => {
+  const folder = join(await closedFolder(t), 'users');
+  const events: string[] = [];
+  const first = await enter(folder);
+  const leaving = first.leave(async () => {
+    await sleep(150);
+    events.push('down');
+  });
+  await sleep(50);
+  const second = await enter(folder).then((use) => {
+    events.push('entered');
+    return use;
+  });
+  t.equal(await leaving, true);
+  t.strictSame(events, ['down', 'entered']);
+
+  const third = await enter(folder);
+  const never = async () => void events.push('never');
+  t.equal(await second.leave(never), false);
+  const held = await enter(folder, process.pid);
+  t.equal(await third.leave(never), false, 'a stake held for another process counts');
+  const sameHeld = await enter(folder, process.pid);
+  t.equal(await sameHeld.leave(async () => void events.push('last')), true, 'and any process can give it up');
+  t.equal(await held.leave(async () => undefined), true);
+  t.strictSame(events, ['down', 'entered', 'last']);
+
+  const { pid = 0 } = spawn('true');
+  await writeFile(join(folder, `use-${pid}-1-dead`), '');
+  await writeFile(join(folder, `stop-${pid}-1-dead`), '');
+  t.equal(await (await enter(folder)).leave(async () => undefined), true, 'the dead neither stay nor block');
+  t.strictSame(await readdir(folder), []);
+  await t.rejects(enter(folder, 2 ** 22 + 1), /no process/);
 });
 
 await t.test('a data folder with a long path', async (t) => {

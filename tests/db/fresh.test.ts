@@ -151,6 +151,23 @@ await t.test('a look counts from its beginning, however late its answer comes', 
   answer();
   t.strictSame(await after, ['a']);
   await before;
+
+  // Nor to the process that made the change, however fresh its view looks.
+  const again = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  late = () => again;
+  clock += 900;
+  const looking = view.read();
+  await sleep(100);
+  await change(inner, `insert into allowed values ('b')`);
+  clock += 1;
+  freshness.outdate();
+  const own = view.read();
+  late = () => Promise.resolve();
+  answer();
+  t.strictSame(await own, ['a', 'b']);
+  await looking;
 });
 
 await t.test('a process sees its own changes at once', async (t) => {

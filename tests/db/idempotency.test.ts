@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import t from 'tap';
 import { connect } from '../../src/db/database.ts';
-import { type Box, findReplay, idempotently } from '../../src/db/idempotent.ts';
+import { type Box, findReplay, idempotently, purgeIdempotencyKeys } from '../../src/db/idempotent.ts';
 import { Refusal } from '../../src/errors.ts';
 import { runSql, testDatabase } from '../support/database.ts';
 
@@ -136,5 +136,17 @@ await t.test('invariant 8: a key has one effect and one answer', async (t) => {
     t.notOk(JSON.stringify(rows).includes('"k5"'), 'the key itself is not stored');
     await runSql(database.ownerUrl, `update idempotency_keys set status = 201 where status = 200`);
     await t.rejects(idempotently(db, request('k5'), work({})), { code: 'stored_data_tampered' });
+  });
+
+  await t.test('keys are forgotten after their time, not before', async (t) => {
+    await runSql(database.superuserUrl, 'truncate idempotency_keys');
+    for (const name of ['old-1', 'old-2', 'young']) await idempotently(db, request(name), work({}));
+    await runSql(
+      database.superuserUrl,
+      `update idempotency_keys set created_at = now() - interval '8 days' where key_hash <> sha256('young')`,
+    );
+    t.equal(await purgeIdempotencyKeys(db, new Date(Date.now() - 7 * 86_400_000)), 2);
+    t.match(await idempotently(db, request('young'), work({})), { replayed: true });
+    t.match(await idempotently(db, request('old-1'), work({})), { replayed: false });
   });
 });

@@ -1,9 +1,4 @@
-import { sharedCluster } from './cluster.ts';
+import { apart } from './apart.ts';
 
-// Gives up what before.ts held for the test runner; the last run of this checkout to end stops the server.
-try {
-  const server = await sharedCluster('fast', process.ppid);
-  await server.stop();
-} catch (error) {
-  console.error('test database not stopped:', error instanceof Error ? error.message : error);
-}
+// tap runs this once after all tests; the last run of this checkout to end stops the server.
+apart('release');

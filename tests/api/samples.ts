@@ -1,0 +1,314 @@
+import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { ApiClient } from '../../src/cli/api-client.ts';
+import { clientAssertion } from '../../src/cli/api-client.ts';
+import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
+import { expectAnswer, issue } from '../../src/cli/demo/load.ts';
+import { demoClientKey } from '../../src/cli/demo/registry.ts';
+import type { operations } from '../../src/http/contract.gen.ts';
+import { type KeySigner, keySigner } from '../../src/signing/signer.ts';
+import { issueX509 } from '../../src/signing/x509-issue.ts';
+import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
+import { operationOf, type World } from './world.ts';
+
+export type OperationId = keyof operations;
+
+/** A request that the hub answers with success when the right client sends it. */
+export interface Sample {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: string;
+  readonly body?: Readonly<Record<string, unknown>>;
+}
+
+const pushes = demoPushes(48);
+/** A sound push of a type. */
+export function pushOf(typeCode: string, which = 0): DemoPush {
+  const found = pushes.filter(({ body }) => body.certificateTypeCode === typeCode)[which];
+  if (found === undefined) throw new Error(`no push of ${typeCode}`);
+  return found;
+}
+
+export const publicSecurity = '11999900100000016A';
+export const reviewer = { id: 'reviewer-11', name: '郑复核' };
+export const purpose = {
+  matterCode: 'school-enrolment',
+  caseNumber: 'CASE-1',
+  officer: { id: 'officer-9', name: '经办人乙' },
+  legalBasis: 'own_application',
+};
+
+let made = 0;
+const next = (): number => {
+  made += 1;
+  return made;
+};
+/** The USCC of a department that nobody registered yet; different on every call. */
+export function newDepartmentCode(): string {
+  const body = `11999900${200_000_000 + next()}`;
+  return `${body}${usccCheckCharacter(body) ?? ''}`;
+}
+
+/** A fresh public key of a client, and its private half. */
+export function newClientKey(): { jwk: Record<string, string>; secret: Record<string, string> } {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { d = '', ...rest } = privateKey.export({ format: 'jwk' }) as Record<string, string>;
+  const jwk = { ...rest, kid: `test-${next()}`, use: 'sig', alg: 'ES256' };
+  return { jwk, secret: { ...jwk, d } };
+}
+
+const authorityFile = (name: string): string =>
+  readFileSync(new URL(`../../keys-example/authority/${name}`, import.meta.url), 'utf8');
+const derOf = (pem: string): Buffer => Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+
+/** The demo's seal authority, which issues what a test needs. */
+export const authority = {
+  signer: keySigner({
+    privateKey: createPrivateKey(authorityFile('authority.key.pem')),
+    suite: 'ES256',
+    kid: 'authority',
+  }),
+  x509: derOf(authorityFile('authority.x509.pem')),
+};
+
+export interface NewSeal {
+  readonly signer: KeySigner;
+  readonly x509: Buffer;
+  readonly chain: readonly string[];
+}
+
+/** A seal of a department with an x509 of its own. */
+export async function newSeal(department: string, validity?: { notBefore: Date; notAfter: Date }): Promise<NewSeal> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const year = 365 * 86_400_000;
+  const x509 = await issueX509({
+    issuer: authority,
+    subject: { organization: '示范市测试局', commonName: '电子印章', organizationIdentifier: department },
+    publicKey,
+    profile: { kind: 'seal' },
+    validity: validity ?? { notBefore: new Date(Date.now() - year), notAfter: new Date(Date.now() + year) },
+  });
+  const chain = [x509, authority.x509].map((der) => der.toString('base64'));
+  return { signer: keySigner({ privateKey, suite: 'ES256', kid: `seal-${next()}`, x5c: chain }), x509, chain };
+}
+
+/** A root of its own, as DER. */
+export async function newRoot(): Promise<Buffer> {
+  const { privateKey, publicKey }: { privateKey: KeyObject; publicKey: KeyObject } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+  });
+  return issueX509({
+    issuer: { selfSigner: keySigner({ privateKey, suite: 'ES256', kid: 'root' }) },
+    subject: { organization: '示范市', commonName: `test root ${next()}` },
+    publicKey,
+    profile: { kind: 'authority', pathLength: 1 },
+    validity: { notBefore: new Date(Date.now() - 86_400_000), notAfter: new Date(Date.now() + 86_400_000) },
+  });
+}
+
+/** A certificate type of the public security bureau with two fields. */
+export const newType = (): Record<string, unknown> => ({
+  certificateTypeCode: `${publicSecurity}${String(500 + next()).slice(-3)}`,
+  name: { zh: '测试证', en: 'Test certificate' },
+  ownerDepartmentCode: publicSecurity,
+  allowedIssuers: [{ departmentCode: publicSecurity, from: '2020-01-01T00:00:00Z' }],
+  holderKind: 'mixed',
+  holderCount: { min: 1, max: 20 },
+  fields: [
+    {
+      name: 'note',
+      label: { zh: '备注', en: 'Note' },
+      schema: { type: 'string', maxLength: 100 },
+      class: 'public',
+      required: true,
+    },
+    {
+      name: 'score',
+      label: { zh: '分数', en: 'Score' },
+      schema: { type: 'number', minimum: 0 },
+      class: 'internal',
+      required: false,
+    },
+  ],
+  validity: { kind: 'either' },
+  reviewRequired: true,
+});
+
+export const newGrant = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
+  clientId: 'school-enrolment',
+  certificateTypeCode: demoTypes.residentIdCard,
+  level: 'fields',
+  fields: ['name', 'birthDate', 'certificateNumber'],
+  matters: ['school-enrolment'],
+  legalBases: ['own_application'],
+  validFrom: '2026-01-01T00:00:00Z',
+  validUntil: '2030-01-01T00:00:00Z',
+  dailyQuota: 100_000,
+  decisionReference: 'decision 1',
+  ...overrides,
+});
+
+const card = pushOf(demoTypes.residentIdCard);
+
+/** Pushes a certificate and takes it as far as `state` says. Returns its identifier. */
+export async function certificateIn(
+  world: World,
+  state: 'pending_review' | 'returned' | 'approved' | 'valid' | 'suspended' | 'revoked',
+  push: DemoPush = card,
+): Promise<string> {
+  const client = world.client(push.clientId);
+  if (state === 'valid') return issue(client, push, randomUUID());
+  if (state === 'suspended' || state === 'revoked') {
+    const identifier = await issue(client, push, randomUUID());
+    const change = state === 'revoked' ? { action: 'revoke', revocationReason: 'cancelled' } : { action: 'suspend' };
+    await expectAnswer(
+      client.post(`/v1/certificates/${identifier}/status-changes`, { ...change, reason: 'test' }),
+      200,
+    );
+    return identifier;
+  }
+  const { certificateIdentifier } = await expectAnswer<{ certificateIdentifier: string }>(
+    client.post('/v1/certificates', push.body),
+    201,
+  );
+  if (state !== 'pending_review') {
+    const decision = state === 'approved' ? { decision: 'approve' } : { decision: 'return', reason: 'test' };
+    await expectAnswer(
+      client.post(`/v1/certificates/${certificateIdentifier}/reviews`, { ...decision, officer: reviewer }),
+      200,
+    );
+  }
+  return certificateIdentifier;
+}
+
+/** Registers a system of the public security bureau; answers its name and its private key. */
+export async function registerClient(
+  world: World,
+  roles: readonly string[],
+  departmentCode = publicSecurity,
+): Promise<{ clientId: string; secret: Record<string, string> }> {
+  const { jwk, secret } = newClientKey();
+  const clientId = `test-client-${next()}`;
+  const name = { zh: '测试系统', en: 'Test system' };
+  const body = { clientId, departmentCode, name, roles, keys: [jwk] };
+  await expectAnswer(world.client('hub-admin').post('/v1/clients', body), 201);
+  return { clientId, secret };
+}
+
+async function registerSeal(admin: ApiClient): Promise<string> {
+  const { chain, x509 } = await newSeal(publicSecurity);
+  await expectAnswer(admin.post(`/v1/departments/${publicSecurity}/seal-x509`, { chain }), 201);
+  return createHash('sha256').update(x509).digest('hex');
+}
+
+const grantIn = async (world: World): Promise<string> =>
+  (await expectAnswer<{ grantId: string }>(world.client('hub-admin').post('/v1/grants', newGrant()), 201)).grantId;
+
+type Make = (world: World) => Promise<Sample>;
+const plain =
+  (sample: Sample = {}): Make =>
+  () =>
+    Promise.resolve(sample);
+const about =
+  (state: Parameters<typeof certificateIn>[1], rest: Omit<Sample, 'params'> = {}): Make =>
+  async (world) => ({ params: { certificateIdentifier: await certificateIn(world, state) }, ...rest });
+
+/** A sound request for every operation, made anew each time; what it needs beforehand it does itself. */
+export const samples: Readonly<Record<OperationId, Make>> = {
+  getLiveness: plain(),
+  getReadiness: plain(),
+  getAuthorizationServerMetadata: plain(),
+  getHubKeys: plain(),
+  issueToken: async ({ hub }) => ({
+    body: {
+      grant_type: 'client_credentials',
+      client_id: 'tax-issuer',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: clientAssertion({
+        issuer: hub.core.config.issuer,
+        clientId: 'tax-issuer',
+        key: demoClientKey('tax-issuer'),
+      }),
+    },
+  }),
+  listDepartments: plain({ query: 'limit=3' }),
+  registerDepartment: async () => ({
+    body: { departmentCode: newDepartmentCode(), name: { zh: '示范市测试局', en: 'Test Bureau' } },
+  }),
+  listSealX509: plain({ params: { departmentCode: publicSecurity } }),
+  registerSealX509: async () => ({
+    params: { departmentCode: publicSecurity },
+    body: { chain: (await newSeal(publicSecurity)).chain },
+  }),
+  revokeSealX509: async (world) => ({
+    params: { departmentCode: publicSecurity, sha256: await registerSeal(world.client('hub-admin')) },
+    body: { reason: 'replaced' },
+  }),
+  registerTrustRoot: async () => ({ body: { x509: (await newRoot()).toString('base64') } }),
+  listClients: plain({ query: 'limit=3' }),
+  registerClient: async () => ({
+    body: {
+      clientId: `test-client-${next()}`,
+      departmentCode: publicSecurity,
+      name: { zh: '测试系统', en: 'Test system' },
+      roles: ['consumer'],
+      keys: [newClientKey().jwk],
+    },
+  }),
+  getClient: plain({ params: { clientId: 'tax-issuer' } }),
+  setClientState: async (world) => ({
+    params: { clientId: (await registerClient(world, ['consumer'])).clientId },
+    body: { state: 'disabled', reason: 'test' },
+  }),
+  addClientKey: async (world) => ({
+    params: { clientId: (await registerClient(world, ['consumer'])).clientId },
+    body: { jwk: newClientKey().jwk },
+  }),
+  revokeClientKey: async (world) => {
+    const { clientId, secret } = await registerClient(world, ['consumer']);
+    return { params: { clientId, kid: secret['kid'] ?? '' }, body: { reason: 'test' } };
+  },
+  listCertificateTypes: plain(),
+  registerCertificateType: async () => ({ body: newType() }),
+  getCertificateType: plain({ params: { certificateTypeCode: demoTypes.residentIdCard } }),
+  listCertificates: plain({ query: 'state=approved&limit=5' }),
+  pushCertificate: plain({ body: { ...card.body } }),
+  getCertificate: about('valid'),
+  correctCertificate: about('returned', { body: { ...card.body } }),
+  getCertificateHistory: about('valid'),
+  reviewCertificate: about('pending_review', { body: { decision: 'approve', officer: reviewer } }),
+  sealCertificate: about('approved', { body: {} }),
+  reviseCertificate: about('valid', { body: { ...card.body } }),
+  changeCertificateStatus: about('valid', { body: { action: 'suspend', reason: 'test' } }),
+  getStatusList: async (world) => {
+    await certificateIn(world, 'valid');
+    return { params: { listId: '1' } };
+  },
+  listGrants: plain({ query: 'limit=2' }),
+  createGrant: plain({ body: newGrant() }),
+  getGrant: async (world) => ({ params: { grantId: await grantIn(world) } }),
+  revokeGrant: async (world) => ({ params: { grantId: await grantIn(world) }, body: { reason: 'test' } }),
+  lookUp: async (world) => {
+    await grantIn(world);
+    const [holder] = card.body.holders;
+    return { body: { purpose, level: 'fields', holder: { type: holder?.type, number: holder?.number } } };
+  },
+  verify: plain({ body: { sdJwt: 'not-a-certificate' } }),
+  getTrustBundle: plain(),
+  searchRecords: plain({ body: { reason: 'spot check', limit: 2 } }),
+};
+
+/** The path of a request with its parameters in place. */
+export function pathOf(operationId: string, { params = {}, query }: Sample): string {
+  const path = operationOf(operationId).path.replace(/\{([^}]+)\}/g, (_all, name: string) => {
+    const value = params[name];
+    if (value === undefined) throw new Error(`no ${name} for ${operationId}`);
+    return encodeURIComponent(value);
+  });
+  return query === undefined ? path : `${path}?${query}`;
+}
+
+/** The body as the operation wants it, as text. */
+export const textOf = (operationId: string, body: Readonly<Record<string, unknown>>): string =>
+  operationOf(operationId).body?.mediaType === 'application/x-www-form-urlencoded'
+    ? new URLSearchParams(body as Record<string, string>).toString()
+    : JSON.stringify(body);
