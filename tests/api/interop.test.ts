@@ -75,20 +75,17 @@ await t.test('invariant 9: openid-client discovers the hub, gets a token and cal
   t.match(payload, { sub: 'school-enrolment', client_id: 'school-enrolment', jti: String }, 'RFC 9068, by jose');
   t.equal(protectedHeader.alg, 'ES256');
 
-  const refused = oidc.fetchProtectedResource(config, `${token.access_token}x`, new URL(`${issuer}/v1/grants`), 'GET');
-  const error = await refused.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  t.ok(error instanceof oidc.WWWAuthenticateChallengeError, 'it understands our challenge');
-  t.match(error, {
-    status: 401,
-    cause: [{ scheme: 'bearer', parameters: { realm: 'certhub', error: 'invalid_token' } }],
-  });
-
+  const challenges = async (promise: Promise<unknown>): Promise<unknown> => {
+    const error: unknown = await promise.catch((thrown: unknown) => thrown);
+    t.ok(error instanceof oidc.WWWAuthenticateChallengeError);
+    return error instanceof oidc.WWWAuthenticateChallengeError ? [error.status, error.cause] : undefined;
+  };
+  const spoilt = `${token.access_token}x`;
+  const refused = oidc.fetchProtectedResource(config, spoilt, new URL(`${issuer}/v1/grants`), 'GET');
+  const expected = (error: string) => [401, [{ scheme: 'bearer', parameters: { realm: 'certhub', error } }]];
+  t.match(await challenges(refused), expected('invalid_token'), 'it understands a refused token');
   const other = await discover('school-enrolment', 'tax-issuer');
-  const expected = { error: 'invalid_client', status: 401 };
-  await t.rejects(oidc.clientCredentialsGrant(other), expected, 'it understands our refusal (RFC 6749 section 5.2)');
+  t.match(await challenges(oidc.clientCredentialsGrant(other)), expected('invalid_client'), 'and a refused key');
 });
 
 /** A typed client, generated from the contract, with a token by openid-client. */
