@@ -31,7 +31,7 @@ export const help = `certhub keys: make, list and rotate the keys of the hub and
   certhub keys example --dir DIR
       makes a set of public demo keys beside departments.json and clients.json
 
-  DIR may also come from CERTHUB_KEYS. A running hub takes changes at its next start.
+  DIR may also come from CERTHUB_KEYS_DIR. A running hub takes changes at its next start.
 `;
 
 class UsageError extends Error {}
@@ -84,7 +84,7 @@ async function runCommand(argv: readonly string[], io: CommandIo): Promise<strin
   const command = commands.get(name);
   if (command === undefined) throw new UsageError(`unknown command: ${name}`);
   if (surplus.length > 0) throw new UsageError(`unexpected: ${surplus.join(' ')}`);
-  const directory = values.dir ?? io.env['CERTHUB_KEYS'] ?? '';
+  const directory = values.dir ?? io.env['CERTHUB_KEYS_DIR'] ?? '';
   if (directory === '') throw new UsageError('--dir is missing');
   return command({ ...values, directory, now: new Date() });
 }

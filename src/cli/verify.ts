@@ -14,7 +14,7 @@ export const help = `certhub verify: check a certificate or an answer offline, w
   certhub verify FILE [--trust BUNDLE] [--at TIME] [--json] [--sd-jwt FILE]…
       FILE      a sealed certificate (SD-JWT), an answer of the hub (JWS), or the JSON a lookup returned; - for
                 standard input
-      --trust   the trust bundle written by certhub trust export; else CERTHUB_TRUST_BUNDLE, else trust-bundle.json
+      --trust   the trust bundle written by certhub trust export; else trust-bundle.json in the working directory
       --at      was it good then? RFC 3339, e.g. 2026-11-22T08:00:00Z
       --json    print the verdict as JSON
       --sd-jwt  a certificate that came with the answer; may be repeated
@@ -56,7 +56,7 @@ export async function run(argv: readonly string[], io: CommandIo, clock: () => n
     }
     const now = clock();
     const at = options.at === undefined ? now : readTime(options.at, now);
-    const bundleFile = options.trust ?? io.env['CERTHUB_TRUST_BUNDLE'] ?? 'trust-bundle.json';
+    const bundleFile = options.trust ?? 'trust-bundle.json';
     const trust = readBundle(await readText(bundleFile, maxBundleBytes, 'the trust bundle'), bundleFile);
     const sdJwts: string[] = [];
     for (const file of options.sdJwts) sdJwts.push(await readText(file, maxFileBytes, 'the certificate'));

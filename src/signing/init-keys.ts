@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { KeyFileError } from './key-file-error.ts';
 import {
   type SealedDepartment,
@@ -32,6 +32,7 @@ export async function initKeys(input: KeySetInput): Promise<Manifest> {
   const directory = resolve(input.directory);
   if (existsSync(directory)) throw new KeyFileError(directory, 'exists already; keys are never overwritten');
   const partial = `${directory}.${randomBytes(4).toString('hex')}.partial`;
+  mkdirSync(dirname(directory), { recursive: true });
   mkdirSync(partial, { mode: 0o700 });
   try {
     const { manifest } = await writeKeySet({ ...input, directory: partial });

@@ -528,9 +528,10 @@ function offline(t: { teardown(clean: () => void): void }, document: TrustBundle
     const io = {
       stdout: { write: (text: string) => void (out += text) },
       stderr: { write: (text: string) => void (err += text) },
-      env: { CERTHUB_TRUST_BUNDLE: bundle },
+      env: {},
     };
-    const code = await runVerify(argv, io, () => now * 1000);
+    const given = argv.includes('--trust') ? argv : [...argv, '--trust', bundle];
+    const code = await runVerify(given, io, () => now * 1000);
     return { code, out, err };
   };
   const verify = (content: string | Uint8Array, ...argv: string[]) => call([save(content), ...argv]);
