@@ -50,7 +50,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<numbe
   const tell = teller(output, { color: process.stdout.isTTY === true });
   tell.line('certhub demo: synthetic people, published keys, real database, real signatures, real HTTP');
   const env = { CERTHUB_LOG_LEVEL: 'warn', ...io.env, CERTHUB_MODE: 'demo', CERTHUB_KEYS_DIR: exampleFolder };
-  const opened = await openHub(env, (line) => tell.line(`   ${line}`));
+  const opened = await openHub(env, (line) => tell.line(`   ${line}`), { serves: true });
   try {
     return await demo(opened, { tell, since, count, exit: values.exit });
   } finally {

@@ -20,12 +20,18 @@ export interface OpenedDatabase {
 
 /**
  * Opens the database as the service role. Embedded: starts or joins the private server and migrates it. Otherwise the schema must be
- * current; `certhub migrate` is a step of its own, under another role.
+ * current; `certhub migrate` is a step of its own, under another role. For who `serves`, an embedded server that dies is started again.
  */
-export async function openDatabase(config: Config, say: (line: string) => void): Promise<OpenedDatabase> {
+export async function openDatabase(
+  config: Config,
+  say: (line: string) => void,
+  serves: boolean,
+): Promise<OpenedDatabase> {
   const migrations = await readMigrations();
   const embedded =
-    config.databaseUrl === undefined ? await startEmbedded({ dataDir: config.dataDir, log: say }) : undefined;
+    config.databaseUrl === undefined
+      ? await startEmbedded({ dataDir: config.dataDir, log: say, keepUp: serves })
+      : undefined;
   const stop = async (): Promise<void> => {
     await embedded?.stop();
   };
@@ -82,12 +88,13 @@ export interface OpenedHub {
 export async function openHub(
   env: Readonly<Record<string, string | undefined>>,
   say: (line: string) => void,
+  { serves = false }: { readonly serves?: boolean } = {},
 ): Promise<OpenedHub> {
   const config = readConfig(env, { nodeVersion: process.versions.node });
   for (const warning of config.warnings) say(`warning: ${warning}`);
   const keys = loadKeys(config.keysDir, { mode: config.mode });
   const log = openLog({ level: config.logLevel });
-  const database = await openDatabase(config, say);
+  const database = await openDatabase(config, say, serves);
   const core = await assembleCore({ config, db: database.db, keys, log, now: () => new Date() });
   return {
     config,

@@ -16,7 +16,9 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<numbe
     (asked ? io.stdout : io.stderr).write(help);
     return asked ? 0 : 2;
   }
-  const { config, core, log, close } = await openHub(io.env, (line) => void io.stderr.write(`${line}\n`));
+  const { config, core, log, close } = await openHub(io.env, (line) => void io.stderr.write(`${line}\n`), {
+    serves: true,
+  });
   try {
     const hub = await assembleHub(core);
     await hub.app.listen({ host: config.host, port: config.port });

@@ -33,7 +33,7 @@ export interface WriteDeps {
   readonly db: Database;
   /** Encrypts stored answers: they may hold a person's data. */
   readonly box: Box;
-  /** SHA-256 over a canonical form of operation and content. */
+  /** Keyed MAC over a canonical form of operation and content: it is stored, and a plain hash of an ID number could be guessed back. */
   readonly fingerprint: (value: unknown) => Uint8Array;
 }
 

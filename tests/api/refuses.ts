@@ -34,8 +34,8 @@ export type Expected = readonly [status: number, code: string, pointer?: string]
 
 export type Refuses = (t: Test, what: string, bad: Bad, expected: Expected) => Promise<Problem>;
 
-/** Words of the contract, which a refusal may say although the caller said them too. */
-const vocabulary = new Set<string>();
+/** Words of JSON Schema and of the contract, which a refusal may say although the caller said them too. */
+const vocabulary = new Set<string>(['string', 'number', 'integer', 'boolean', 'object', 'array']);
 const collect = (node: unknown): void => {
   if (typeof node !== 'object' || node === null) return;
   for (const [key, value] of Object.entries(node) as [string, unknown][]) {
