@@ -7,20 +7,10 @@ import type { CertificateMetadata, CertificateState, NamedHolder } from './certi
 import { addMonths, isCalendarDay } from './city-day.ts';
 
 /** Metadata as an issuer sends it (GB/T 36903); dates are yyyy-mm-dd days of the city's calendar, the expiring day included. */
-export interface PushedCertificate {
+export interface PushedCertificate extends CertificateMetadata {
   readonly certificateTypeCode: string;
   readonly certificateIdentifier?: string;
   readonly certificateIssuingAuthorityCode?: string;
-  readonly certificateNumber: string;
-  readonly certificateName?: string;
-  readonly certificateIssuedDate: string;
-  readonly certificateEffectiveDate: string;
-  readonly certificateExpiringDate?: string;
-  readonly certificateAreaCode?: string;
-  readonly relatedCertificateIdentifier?: string;
-  readonly holders: readonly NamedHolder[];
-  readonly fields: Readonly<Record<string, unknown>>;
-  readonly officer?: Officer;
 }
 
 /**

@@ -3,7 +3,8 @@ import { bump } from '../db/fresh.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import { type Call, type GrantId, newId } from '../ids.ts';
-import type { Grant, LegalBasis, Level } from './grant.ts';
+import { isCertificateTypeCode } from '../verification/identifiers.ts';
+import type { Grant } from './grant.ts';
 import { insertGrant, type RowMacs } from './store.ts';
 
 /** What a grant needs to know of a certificate type. */
@@ -13,18 +14,8 @@ export interface GrantableType {
   readonly fieldNames: readonly string[];
 }
 
-export interface GrantDecision {
-  readonly clientId: string;
-  readonly certificateTypeCode: string;
-  readonly level: Level;
-  readonly fields: readonly string[];
-  readonly matters: readonly string[];
-  readonly legalBases: readonly LegalBasis[];
-  readonly validFrom: Date;
-  readonly validUntil: Date;
-  readonly dailyQuota: number;
-  readonly decisionReference: string;
-}
+/** A grant as decided: what the owner department allowed. */
+export type GrantDecision = Omit<Grant, 'grantId' | 'decidedByDepartmentCode' | 'createdAt' | 'revokedAt'>;
 
 export interface CreateGrantDeps {
   readonly write: Write;
@@ -39,8 +30,8 @@ export interface CreateGrantDeps {
 const longestYears = 5;
 
 /**
- * Puts a decided grant on file. Refuses `client_unknown`, `role_required` (the client is no consumer), `certificate_type_unknown`,
- * `field_unknown` and `grant_invalid` (range empty or longer than five years).
+ * Puts a decided grant on file. Refuses `client_unknown`, `invalid_certificate_type_code`, `certificate_type_unknown`, `field_unknown`
+ * and `grant_invalid` (the client is no consumer, the range is empty or longer than five years).
  */
 export async function createGrant(
   { write, recordIn, keys, rolesOf, findType }: CreateGrantDeps,
@@ -92,6 +83,9 @@ async function check(
   const roles = await rolesOf(decision.clientId);
   if (roles === undefined) throw new Refusal('client_unknown', { pointer: '/clientId' });
   if (!roles.includes('consumer')) throw new Refusal('grant_invalid', { pointer: '/clientId', rule: 'not_a_consumer' });
+  if (!isCertificateTypeCode(decision.certificateTypeCode)) {
+    throw new Refusal('invalid_certificate_type_code', { pointer: '/certificateTypeCode' });
+  }
   const type = await findType(decision.certificateTypeCode);
   if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer: '/certificateTypeCode' });
   const unknown = decision.fields.findIndex((field) => !type.fieldNames.includes(field));

@@ -4,6 +4,7 @@ import type { Officer } from '../ids.ts';
 import {
   checkHolder,
   type Holder,
+  isCertificateTypeCode,
   type ParsedCertificateIdentifier,
   parseCertificateIdentifier,
 } from '../verification/identifiers.ts';
@@ -45,8 +46,8 @@ export interface Question {
 }
 
 /**
- * Checks a question before anything is read: check digits of the holder number or identifier, exactly one of the two, no type
- * twice, `fields` only at level fields, `compare` only at level compare.
+ * Checks a question before anything is read: check digits of holder number, identifier and type codes, exactly one of holder and
+ * identifier, no type twice, `fields` only at level fields, `compare` only at level compare.
  */
 export function checkQuestion(unchecked: UncheckedQuestion): Question {
   const { purpose, level, types } = unchecked;
@@ -86,6 +87,9 @@ function checkTypes(level: Level, types: readonly TypeQuery[] | undefined): void
     const pointer = `/types/${i}`;
     if (seen.has(type.certificateTypeCode)) throw new Refusal('contract_violation', { pointer, rule: 'type_twice' });
     seen.add(type.certificateTypeCode);
+    if (!isCertificateTypeCode(type.certificateTypeCode)) {
+      throw new Refusal('invalid_certificate_type_code', { pointer: `${pointer}/certificateTypeCode` });
+    }
     if (level === 'compare' && type.fields !== undefined) {
       throw new Refusal('contract_violation', { pointer: `${pointer}/fields`, rule: 'level_is_compare' });
     }
