@@ -23,7 +23,13 @@ import {
   type FoundCertificate,
   type OpenedCertificate,
 } from './found-certificate.ts';
-import { type PermissionDeps, type PermittedType, permittedTypes } from './permitted-types.ts';
+import {
+  type CoveredType,
+  coveredTypes,
+  type PermissionDeps,
+  type PermittedType,
+  takeQuota,
+} from './permitted-types.ts';
 import { checkQuestion, type Question, type UncheckedQuestion } from './question.ts';
 
 export interface LookupDeps extends PermissionDeps {
@@ -90,9 +96,13 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
       const { type, number } = question.about.holder;
       trace.subjects = [deps.keys.holderKey(type, number)];
     }
-    const types = await permittedTypes(deps, question, call.caller.clientId, call.at);
+    const covered = await coveredTypes(deps, question, call.caller.clientId, call.at);
+    // Side by side: what was read leaves only if the quota was there, and its record is written.
+    const [types, opened] = await Promise.all([
+      takeQuota(deps.reserve, covered, call.at),
+      read(deps, question, covered, call.at),
+    ]);
     trace.types = types;
-    const opened = await read(deps, question, types, call.at);
     trace.subjects = subjectsOf(deps, trace.subjects ?? [], opened);
     const found = await Promise.all(opened.map((each) => present(deps, each, question, types)));
     return { ok: true, found, evidence: found.map(evidenceOf), trace };
@@ -108,7 +118,7 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
 async function read(
   { db, keys }: LookupDeps,
   { about }: Question,
-  types: readonly PermittedType[],
+  covered: readonly CoveredType[],
   at: Date,
 ): Promise<OpenedCertificate[]> {
   const rows =
@@ -117,7 +127,7 @@ async function read(
           await readByHolder(
             db,
             keys.holderKeys(about.holder.type, about.holder.number),
-            types.map(({ query }) => query.certificateTypeCode),
+            covered.map(({ query }) => query.certificateTypeCode),
           ),
         )
       : (await readByIdentifier(db, about.certificate.series, about.certificate.version)).slice(0, 1);

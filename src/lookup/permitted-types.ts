@@ -11,7 +11,14 @@ export interface LookupType {
   readonly fieldNames: readonly string[];
 }
 
-/** One type of a question with the grant that covers it. */
+/** One type of a question with the grants that cover it, each by itself. */
+export interface CoveredType {
+  readonly type: LookupType;
+  readonly query: TypeQuery;
+  readonly candidates: readonly [Permission, ...Permission[]];
+}
+
+/** One type of a question with the grant under which it is answered. */
 export interface PermittedType {
   readonly type: LookupType;
   readonly query: TypeQuery;
@@ -25,16 +32,16 @@ export interface PermissionDeps {
 }
 
 /**
- * The types that may be answered, each under one grant, with its quota taken. Refuses the whole question when a named type is not
- * covered: the refusal names what to apply for, and depends on the caller and the question alone. Codes: `certificate_type_unknown`,
- * `field_unknown`, `grant_required`, `grant_expired`, `grant_revoked`, `quota_exceeded`.
+ * The types that may be answered. Refuses the whole question when a named type is not covered: the refusal names what to apply
+ * for, and depends on the caller and the question alone. Codes: `certificate_type_unknown`, `field_unknown`, `grant_required`,
+ * `grant_expired`, `grant_revoked`.
  */
-export async function permittedTypes(
-  deps: PermissionDeps,
+export async function coveredTypes(
+  deps: Pick<PermissionDeps, 'grantsOf' | 'findType'>,
   question: Question,
   clientId: string,
   at: Date,
-): Promise<readonly PermittedType[]> {
+): Promise<readonly CoveredType[]> {
   const grants = await deps.grantsOf(clientId);
   const wantedOf = (query: TypeQuery): Wanted => ({
     certificateTypeCode: query.certificateTypeCode,
@@ -67,9 +74,16 @@ export async function permittedTypes(
     }));
     throw new Refusal(first.permitted.code, { apply });
   }
+  return relevant.flatMap(({ query, type, permitted }) =>
+    permitted.ok ? [{ query, type, candidates: permitted.candidates }] : [],
+  );
+}
+
+/** Takes one lookup of each type from a grant that covers it. Refuses `quota_exceeded` when the day of all of them is used up. */
+export function takeQuota(reserve: Reserve, covered: readonly CoveredType[], at: Date): Promise<PermittedType[]> {
   return Promise.all(
-    relevant.map(async ({ query, type, permitted }) => {
-      const permission = permitted.ok ? await firstWithQuota(deps.reserve, permitted.candidates, at) : undefined;
+    covered.map(async ({ query, type, candidates }) => {
+      const permission = await firstWithQuota(reserve, candidates, at);
       if (permission === undefined) {
         throw new Refusal('quota_exceeded', { certificateTypeCode: query.certificateTypeCode });
       }
@@ -87,7 +101,7 @@ const fieldsOf = ({ fields, compare }: TypeQuery): { fields?: readonly string[] 
   return named === undefined ? {} : { fields: named };
 };
 
-async function knownType(deps: PermissionDeps, query: TypeQuery, i: number): Promise<LookupType> {
+async function knownType(deps: Pick<PermissionDeps, 'findType'>, query: TypeQuery, i: number): Promise<LookupType> {
   const type = await deps.findType(query.certificateTypeCode);
   if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer: `/types/${i}/certificateTypeCode` });
   const { fields = [] } = fieldsOf(query);

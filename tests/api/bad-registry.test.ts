@@ -365,6 +365,7 @@ await t.test('certificate types', async (t) => {
   await refuses(t, 'nobody registered', { ...unknown, params: { certificateTypeCode: `${publicSecurity}998` } }, [
     404,
     'certificate_type_unknown',
+    '/certificateTypeCode',
   ]);
 });
 
