@@ -82,7 +82,7 @@ export async function assembleCore(basis: Basis): Promise<Core> {
   }, upkeepMs).unref();
   if (!sm2SelfTest()) log.warn('this Node cannot do SM2: certificates sealed with SM2 will not verify');
   const tampered = (table: string, id: string): void =>
-    log.error({ table, id }, 'a row was written past the hub and is not used');
+    log.error({ table, row: id }, 'a row was written past the hub and is not used');
   const freshness = startFreshness(db, { intervalMs: 250, maxAgeMs: 900, now: () => performance.now() });
   const recorder = startRecorder({
     insertAll: basis.insertAll ?? ((rows) => insertRecords(db, rows)),
@@ -99,6 +99,7 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     },
     // Keyed: a plain hash of a body that holds an ID number could be guessed back.
     fingerprint: (value) => keys.rowMac('idempotency', Buffer.from(canonicalJson(value))),
+    isFingerprint: (value, stored) => keys.verifyRowMac('idempotency', Buffer.from(canonicalJson(value)), stored),
   });
   return {
     ...basis,

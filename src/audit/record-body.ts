@@ -1,4 +1,5 @@
 import { type RecordValues, recordFields } from '../verification/commitment.ts';
+import { isCitizenId } from '../verification/identifiers.ts';
 import type { Entry } from './entry.ts';
 
 /** Fields of a record by name, parsed. */
@@ -60,4 +61,13 @@ export function decodeBody(plaintext: Buffer): { salt: Buffer; fields: Buffer[] 
 /** The fields by name, for a reader who is entitled to them. */
 export function readBody(fields: readonly Buffer[]): RecordBody {
   return Object.fromEntries(recordFields.map((name, i) => [name, JSON.parse(fields[i]?.toString('utf8') ?? 'null')]));
+}
+
+/**
+ * A matter code as the search column shows it. It is the caller's text: one with an ID number in it stays in the encrypted body
+ * alone (invariant 5).
+ */
+export function matterToSearch(matterCode: string | null): string | null {
+  const text = matterCode?.replace(/[._-]/g, '').toUpperCase() ?? '';
+  return Array.from(text).some((_, at) => isCitizenId(text.slice(at, at + 18))) ? null : matterCode;
 }

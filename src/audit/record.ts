@@ -9,7 +9,7 @@ import { idBytes, newId, type RecordId } from '../ids.ts';
 import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
 import { commitRecord } from '../verification/commitment.ts';
 import { type Entry, recordKinds } from './entry.ts';
-import { encodeBody, recordValues } from './record-body.ts';
+import { encodeBody, matterToSearch, recordValues } from './record-body.ts';
 import { insertRecordIn, probeRecording, type RecordRow } from './store.ts';
 
 declare const made: unique symbol;
@@ -140,7 +140,7 @@ function searchColumns({ caller, purpose, officer, subjects = [] }: Entry, keys:
   return {
     client_id: caller?.clientId ?? null,
     department_code: caller?.department ?? null,
-    matter_code: purpose?.matterCode ?? null,
+    matter_code: matterToSearch(purpose?.matterCode ?? null),
     case_key: purpose === undefined ? null : keys.searchKey('case', purpose.caseNumber),
     officer_key: officer === undefined ? null : keys.searchKey('officer', officer.id),
     holder_key: subject ?? null,

@@ -23,6 +23,7 @@ export interface BoundColumns {
   readonly certificate_type_code: string;
   readonly type_version: number;
   readonly issuing_authority_code: string;
+  readonly is_first_holder: boolean;
   readonly state: string;
   readonly revocation_reason: string | null;
   readonly effective_from: Date;
@@ -30,6 +31,8 @@ export interface BoundColumns {
   readonly status_list: number;
   readonly status_index: number;
   readonly revision: number;
+  readonly pushed_at: Date;
+  readonly sealed_at: Date | null;
 }
 
 export interface NamedHolder {
@@ -91,6 +94,7 @@ const boundTo = (row: BoundColumns): Buffer =>
       row.certificate_type_code,
       row.type_version,
       row.issuing_authority_code,
+      row.is_first_holder,
       row.state,
       row.revocation_reason,
       row.effective_from.getTime(),
@@ -98,6 +102,8 @@ const boundTo = (row: BoundColumns): Buffer =>
       row.status_list,
       row.status_index,
       row.revision,
+      row.pushed_at.getTime(),
+      row.sealed_at?.getTime() ?? null,
     ]),
   );
 

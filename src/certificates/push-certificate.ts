@@ -5,11 +5,16 @@ import type { Tables } from '../db/tables.ts';
 import type { WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import type { Caller } from '../ids.ts';
-import { isCertificateTypeCode, isUscc, type ParsedCertificateIdentifier } from '../verification/identifiers.ts';
+import {
+  holderKind,
+  isCertificateTypeCode,
+  isUscc,
+  type ParsedCertificateIdentifier,
+} from '../verification/identifiers.ts';
 import { checkMetadata, initialState, isSealed, officerKey, type PushedCertificate } from './certificate.ts';
 import { certificateBody } from './certificate-body.ts';
 import type { CertificateDeps, ChangeRequest } from './certificate-deps.ts';
-import type { CertificateMetadata } from './certificate-row.ts';
+import type { CertificateMetadata, NamedHolder } from './certificate-row.ts';
 import { checkedIdentifier, type Draft, enterVersion, noteStep, readVersion } from './certificate-version.ts';
 import { dayOf } from './city-day.ts';
 import { allocateStatusIndex } from './status-index.ts';
@@ -73,6 +78,12 @@ export async function checkPushed(
   }
   const identifier = givenIdentifier(pushed, department);
   const metadata = checkMetadata(pushed, entry, dayOf(call.at, deps.cityTimeZone));
+  // Identifiers stand in clear in columns, paths and status answers (invariant 5).
+  const names = ({ type, number }: NamedHolder): boolean =>
+    holderKind(type) === 'person' && identifier?.serial.includes(number) === true;
+  if (metadata.holders.some(names)) {
+    throw new Refusal('invalid_certificate_identifier', { pointer: '/certificateIdentifier', rule: 'personal_number' });
+  }
   return { entry, metadata, ...(identifier === undefined ? {} : { identifier }) };
 }
 

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Database, Statement } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
+import type { Box } from '../signing/data-keys.ts';
 import { composeCertificateIdentifier } from '../verification/identifiers.ts';
 import { filterSdJwt } from '../verification/sd-jwt.ts';
-import type { BoundColumns, SealedParts } from './certificate-row.ts';
+import { type BoundColumns, openRow, type SealedParts } from './certificate-row.ts';
 
 /** A row of `certificates` as read for an answer: every bound column, and the box to open with `openRow`. */
 export interface SealedRow extends BoundColumns {
@@ -12,7 +13,8 @@ export interface SealedRow extends BoundColumns {
 
 const columns =
   'holder_key, version_id, series, version, identifier, certificate_type_code, type_version, issuing_authority_code, ' +
-  'state, revocation_reason, effective_from, expires_at, status_list, status_index, revision, box';
+  'is_first_holder, state, revocation_reason, effective_from, expires_at, status_list, status_index, revision, pushed_at, ' +
+  'sealed_at, box';
 const sealedStates = `state in ('valid', 'suspended', 'revoked', 'superseded')`;
 
 const byHolder: Statement = {
@@ -75,14 +77,21 @@ export async function readByIdentifier(
 /**
  * The identifier of the newest sealed version of a certificate; undefined while none is sealed. The identifier is composed, not read:
  * a row that says otherwise cannot change it.
+ * @throws Refusal `stored_data_tampered` when the row that says it is sealed is not as the hub wrote it
  */
-export async function newestVersion(db: Pick<Database, 'query'>, series: string): Promise<string | undefined> {
+export async function newestVersion(
+  db: Pick<Database, 'query'>,
+  box: Box,
+  series: string,
+): Promise<string | undefined> {
   const [typeCode, issuerCode, serial] = series.split('.');
   if (typeCode === undefined || issuerCode === undefined || serial === undefined) return undefined;
   const entries = await db.query<{ version: number; version_id: string; holder_keys: Buffer[] }>(versions, [series]);
   for (const { version, version_id, holder_keys } of entries) {
     const [row] = await db.query<SealedRow & { sealed: boolean }>(byVersionId, [holder_keys[0], version_id]);
-    if (row?.sealed === true) return composeCertificateIdentifier({ typeCode, issuerCode, serial, version });
+    if (row?.sealed !== true) continue;
+    openRow(box, row);
+    return composeCertificateIdentifier({ typeCode, issuerCode, serial, version });
   }
   return undefined;
 }

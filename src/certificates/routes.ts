@@ -9,6 +9,7 @@ import { getCertificate } from './get-certificate.ts';
 import { listCertificates } from './list-certificates.ts';
 import { pushCertificate } from './push-certificate.ts';
 import { recordingRefusal } from './recorded-refusal.ts';
+import { recordingReplay } from './recorded-replay.ts';
 import { reviewCertificate } from './review-certificate.ts';
 import { reviseCertificate } from './revise-certificate.ts';
 import { sealCertificate } from './seal-certificate.ts';
@@ -34,9 +35,8 @@ interface Request {
 
 const callOf = ({ caller, requestId, receivedAt }: Request): Call => ({ caller, requestId, at: receivedAt });
 
-/** A write's answer is stored and replayed as JSON: its shape is what the use case gave the first time. */
-const created = ({ body }: { readonly body: unknown }) => ({ status: 201 as const, body: body as CertificateBody });
-const changed = ({ body }: { readonly body: unknown }) => ({ status: 200 as const, body: body as CertificateBody });
+const created = (body: CertificateBody) => ({ status: 201 as const, body });
+const changed = (body: CertificateBody) => ({ status: 200 as const, body });
 
 /** Contract ↔ domain for the life of a certificate. */
 export function certificatesHandlers(deps: CertificateDeps): Pick<Handlers, Operation> {
@@ -50,6 +50,8 @@ export function certificatesHandlers(deps: CertificateDeps): Pick<Handlers, Oper
     const { officer } = { ...(request.body as { officer?: Officer }) };
     return recordingRefusal(deps.record, { call, action, certificateIdentifier, officer }, () => run(call));
   };
+  const told = async (call: Call, action: Operation, answer: Parameters<typeof recordingReplay>[2]) =>
+    recordingReplay(deps, { call, action }, answer);
   return {
     listCertificates: async ({ caller, query }) => {
       const { state, after, limit = defaultLimit } = query;
@@ -58,8 +60,8 @@ export function certificatesHandlers(deps: CertificateDeps): Pick<Handlers, Oper
     },
     pushCertificate: (request) =>
       recorded(request, 'pushCertificate', async (call) => {
-        const idempotencyKey = request.headers['idempotency-key'];
-        return created(await pushCertificate(deps, { call, idempotencyKey, pushed: request.body }));
+        const change = { call, idempotencyKey: request.headers['idempotency-key'], pushed: request.body };
+        return created(await told(call, 'pushCertificate', await pushCertificate(deps, change)));
       }),
     getCertificate: (request) =>
       recorded(request, 'getCertificate', async (call) => {
@@ -74,27 +76,27 @@ export function certificatesHandlers(deps: CertificateDeps): Pick<Handlers, Oper
     correctCertificate: (request) =>
       recorded(request, 'correctCertificate', async (call) => {
         const change = { call, ...changeOf(request), pushed: request.body };
-        return changed(await correctCertificate(deps, change));
+        return changed(await told(call, 'correctCertificate', await correctCertificate(deps, change)));
       }),
     reviewCertificate: (request) =>
       recorded(request, 'reviewCertificate', async (call) => {
         const change = { call, ...changeOf(request), review: request.body };
-        return changed(await reviewCertificate(deps, change));
+        return changed(await told(call, 'reviewCertificate', await reviewCertificate(deps, change)));
       }),
     sealCertificate: (request) =>
       recorded(request, 'sealCertificate', async (call) => {
         const change = { call, ...changeOf(request), sealing: request.body };
-        return changed(await sealCertificate(deps, change));
+        return changed(await told(call, 'sealCertificate', await sealCertificate(deps, change)));
       }),
     reviseCertificate: (request) =>
       recorded(request, 'reviseCertificate', async (call) => {
         const change = { call, ...changeOf(request), pushed: request.body };
-        return created(await reviseCertificate(deps, change));
+        return created(await told(call, 'reviseCertificate', await reviseCertificate(deps, change)));
       }),
     changeCertificateStatus: (request) =>
       recorded(request, 'changeCertificateStatus', async (call) => {
         const change = { call, ...changeOf(request), change: request.body };
-        return changed(await changeCertificateStatus(deps, change));
+        return changed(await told(call, 'changeCertificateStatus', await changeCertificateStatus(deps, change)));
       }),
   };
 }

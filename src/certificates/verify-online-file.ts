@@ -34,10 +34,16 @@ export async function findOnFile(
   return contents.sealed === undefined ? undefined : { row, contents, sealed: contents.sealed };
 }
 
-/** Whether a presentation is of this very seal: same payload, same signature. Fields may be left out. */
-export function isSealOnFile(filed: FiledCertificate, sdJwt: string): boolean {
-  const [, payload, signature] = splitSdJwt(sdJwt)?.jwt.split('.') ?? [];
-  return payload === filed.sealed.payload && signature === filed.sealed.signature;
+/**
+ * Whether a presentation is of this very seal: same payload, same signature. Fields may be left out, but none may be added: what
+ * an issuer hid behind a digest that looked like a decoy was never shown to the hub.
+ */
+export function isSealOnFile({ sealed }: FiledCertificate, sdJwt: string): boolean {
+  const split = splitSdJwt(sdJwt);
+  const [, payload, signature] = split?.jwt.split('.') ?? [];
+  const onFile = new Set(Object.values(sealed.disclosures));
+  const added = split?.disclosures.some((disclosure) => !onFile.has(disclosure));
+  return payload === sealed.payload && signature === sealed.signature && added === false;
 }
 
 /**
@@ -61,11 +67,11 @@ export async function joinFile(
 }
 
 /** The status, and what more the files know: the newer version, why it was revoked. */
-async function statusReasons({ db }: FileDeps, row: SealedRow, status: KnownStatus): Promise<ToldReason[]> {
+async function statusReasons({ db, keys }: FileDeps, row: SealedRow, status: KnownStatus): Promise<ToldReason[]> {
   const inError = row.state === 'revoked' && row.revocation_reason === 'issued_in_error';
   switch (status) {
     case 'superseded': {
-      const newest = await newestVersion(db, row.series);
+      const newest = await newestVersion(db, keys.box, row.series);
       const isNewer = newest !== undefined && newest !== row.identifier;
       return [reason(status), ...(isNewer ? [fileReason('superseded_by', newest)] : [])];
     }

@@ -231,6 +231,8 @@ async function compareWithFile(deps: VerifyDeps, { identifier, faceValues, times
   const sdJwt = presentSdJwt(await sealHeader(deps.db, filed.sealed.headerSha256), filed.sealed);
   const verdict = verifyCertificate({ ...times, sdJwt, trust: await deps.trust(), statusOf: asIfValid });
   const joined = await joinFile(deps, verdict, { filed, past: times.past });
+  // again: others may have guessed wrong while this one waited, and from here on nobody comes in between
+  deps.guesses.admit(identifier.series);
   if (!matchesFace(filed.contents.metadata, faceValues)) {
     deps.guesses.wrong(identifier.series);
     return findingOf(fileVerdict('face_values_differ'), filed);

@@ -165,6 +165,9 @@ async function fetchToken(clientId: string, keyFile: string, url: string): Promi
   const metadata = await fetchJson(`${base}/.well-known/oauth-authorization-server`, {});
   const issuer = metadata['issuer'];
   if (typeof issuer !== 'string') throw new CommandFailed(`${base} is not a certhub`);
+  // RFC 8414, 3.3: else whoever answers here gets an assertion made out to another hub, and a token there (CVE-2025-27370).
+  if (issuer !== base)
+    throw new CommandFailed(`${base} calls itself ${JSON.stringify(issuer)}: give the hub's own address`);
   const form = new URLSearchParams({
     grant_type: 'client_credentials',
     client_id: clientId,

@@ -110,9 +110,16 @@ export async function readAccess(paths: ClusterPaths): Promise<Access> {
   return JSON.parse(await readFile(paths.access, 'utf8')) as Access;
 }
 
-async function writePrivately(path: string, text: string): Promise<void> {
+/** The owner is set on the open file: in the account's own folder a path may by then be a link to somebody else's file. */
+async function writePrivately(path: string, text: string, account?: Account): Promise<void> {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  await writeFile(draft, text, { mode: 0o600 });
+  const file = await open(draft, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    if (account !== undefined) await file.chown(account.uid, account.gid);
+  } finally {
+    await file.close();
+  }
   await rename(draft, path);
 }
 
@@ -176,9 +183,7 @@ export async function configureCluster(
     ...extra,
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`);
-  const file = join(paths.data, 'certhub.conf');
-  await writePrivately(file, lines.join(''));
-  if (account !== undefined) await chown(file, account.uid, account.gid);
+  await writePrivately(join(paths.data, 'certhub.conf'), lines.join(''), account);
 }
 
 /**
@@ -251,10 +256,7 @@ async function initialise(
     await handle.close();
     await rm(passwordFile, { force: true });
   }
-  const owned = async (name: string, text: string) => {
-    await writePrivately(join(paths.data, name), text);
-    if (account !== undefined) await chown(join(paths.data, name), account.uid, account.gid);
-  };
+  const owned = (name: string, text: string) => writePrivately(join(paths.data, name), text, account);
   await owned('pg_hba.conf', 'local all all scram-sha-256\n');
   await owned(
     'postgresql.conf',

@@ -19,6 +19,8 @@ export interface IdempotentRequest {
   readonly operation: string;
   /** 32 bytes that differ when the request differs. Keyed when the request holds a person's data: it is stored. */
   readonly fingerprint: Uint8Array;
+  /** Whether a stored fingerprint is of this request, also one made under an earlier key. Equality of bytes when absent. */
+  readonly isFingerprint?: (stored: Uint8Array) => boolean;
   readonly box: Box;
 }
 
@@ -44,7 +46,8 @@ const bindingOf = ({ clientId, key, operation }: IdempotentRequest, status: numb
 
 function replayOf(request: IdempotentRequest, row: Row): StoredAnswer {
   const same =
-    row.fingerprint.length === request.fingerprint.length && timingSafeEqual(row.fingerprint, request.fingerprint);
+    request.isFingerprint?.(row.fingerprint) ??
+    (row.fingerprint.length === request.fingerprint.length && timingSafeEqual(row.fingerprint, request.fingerprint));
   if (!same || row.operation !== request.operation) throw new Refusal('idempotency_conflict');
   // Only inside its own transaction does a row stand without an answer.
   if (row.status === null || row.response === null) throw new Refusal('stored_data_tampered');

@@ -16,6 +16,8 @@ export interface WriteRequest {
 export interface WriteAnswer {
   readonly status: number;
   readonly body: unknown;
+  /** True when this answer was given before: no change was made or recorded for it now. */
+  readonly replayed?: boolean;
 }
 
 /**
@@ -35,16 +37,20 @@ export interface WriteDeps {
   readonly box: Box;
   /** Keyed MAC over a canonical form of operation and content: it is stored, and a plain hash of an ID number could be guessed back. */
   readonly fingerprint: (value: unknown) => Uint8Array;
+  /** Whether a stored fingerprint is of this value: keys are rotated, and a retry after that is still the same request. */
+  readonly isFingerprint?: (value: unknown, stored: Uint8Array) => boolean;
 }
 
 /** Makes the one way to write: effect, record and stored answer in one transaction, once per Idempotency-Key (invariant 8). */
-export function writer({ db, box, fingerprint }: WriteDeps): Write {
+export function writer({ db, box, fingerprint, isFingerprint }: WriteDeps): Write {
   return async (request, steps) => {
+    const value = { operation: request.operation, content: request.content };
     const identity = {
       clientId: request.caller.clientId,
       key: request.idempotencyKey,
       operation: request.operation,
-      fingerprint: fingerprint({ operation: request.operation, content: request.content }),
+      fingerprint: fingerprint(value),
+      ...(isFingerprint !== undefined && { isFingerprint: (stored: Uint8Array) => isFingerprint(value, stored) }),
     };
     const replay = await findReplay(db, { ...identity, box });
     if (replay !== undefined) return replay;

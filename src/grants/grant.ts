@@ -29,7 +29,8 @@ export type GrantState = 'upcoming' | 'in_force' | 'expired' | 'revoked';
 
 /** The state of a grant at a time. */
 export function grantState(grant: Grant, at: Date): GrantState {
-  if (grant.revokedAt !== undefined && grant.revokedAt <= at) return 'revoked';
+  // Whatever the clock: `at` may precede the revocation by a slow request or by another process's clock (invariant 2).
+  if (grant.revokedAt !== undefined) return 'revoked';
   if (at < grant.validFrom) return 'upcoming';
   return at < grant.validUntil ? 'in_force' : 'expired';
 }

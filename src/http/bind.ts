@@ -55,26 +55,32 @@ export function bindOperations(deps: BindDeps, operations: readonly Operation[])
 }
 
 const admit =
-  ({ authenticate }: BindDeps, operation: Operation) =>
+  (deps: BindDeps, operation: Operation) =>
   async (request: FastifyRequest): Promise<void> => {
-    const { call } = request;
     if (Object.values(request.params as object).includes('')) throw new Refusal('not_found');
-    if (operation.bearer) {
-      const info = { operationId: operation.operationId, remoteAddress: request.ip, ...call };
-      call.caller = await authenticate(request.headers.authorization, info);
-      const { roles } = call.caller;
-      if (!roles.some((role) => operation.roles.includes(role))) {
-        throw new Refusal('role_required', { required: operation.roles });
-      }
-    }
+    if (operation.bearer) await identify(deps, operation, request);
     checkBodyHeaders(operation, request);
   };
+
+async function identify({ authenticate }: BindDeps, operation: Operation, request: FastifyRequest): Promise<void> {
+  const { call } = request;
+  const info = { operationId: operation.operationId, remoteAddress: request.ip, ...call };
+  call.caller = await authenticate(request.headers.authorization, info);
+  const { roles } = call.caller;
+  if (!roles.some((role) => operation.roles.includes(role))) {
+    throw new Refusal('role_required', { required: operation.roles });
+  }
+}
+
+/** A body that took longer than this: its sender may have been shut out meanwhile, and a revocation holds within 1 s. */
+const slowBodyMilliseconds = 100;
 
 function bound(deps: BindDeps, operation: Operation, handler: BoundHandler) {
   const { traffic, parseBody, checkAnswers } = deps;
   const rules = deps.rulesOf(operation);
   return (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
     traffic.run(async () => {
+      if (operation.bearer && reply.elapsedTime > slowBodyMilliseconds) await identify(deps, operation, request);
       const body = readBody(parseBody, operation, request.body);
       const { params, query, headers } = request;
       const checked = rules.checkRequest({ params, query, headers, body });

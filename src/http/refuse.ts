@@ -58,7 +58,8 @@ async function recordedOr503(deps: FaultDeps, refusal: Refusal, request: Fastify
   const { operation } = request.routeOptions.config;
   if (operation?.recorded !== true || (refusal as { recorded?: unknown }).recorded === true) return refusal;
   const { caller, requestId, receivedAt } = request.call;
-  const failed = refusal.code === 'internal_error' || refusal.code.endsWith('_unavailable');
+  const failed =
+    ['internal_error', 'stored_data_tampered'].includes(refusal.code) || refusal.code.endsWith('_unavailable');
   try {
     await deps.refused({
       operationId: operation.operationId,

@@ -7,7 +7,6 @@ import {
   presentSdJwt,
   readByHolder,
   readByIdentifier,
-  type SealedRow,
   sealHeader,
   statusAt,
 } from '../certificates/read-certificates.ts';
@@ -123,28 +122,28 @@ async function read(
 ): Promise<OpenedCertificate[]> {
   const rows =
     about.by === 'holder'
-      ? newestOfSeries(
-          await readByHolder(
-            db,
-            keys.holderKeys(about.holder.type, about.holder.number),
-            covered.map(({ query }) => query.certificateTypeCode),
-          ),
+      ? await readByHolder(
+          db,
+          keys.holderKeys(about.holder.type, about.holder.number),
+          covered.map(({ query }) => query.certificateTypeCode),
         )
       : (await readByIdentifier(db, about.certificate.series, about.certificate.version)).slice(0, 1);
-  return rows.map((row) => ({ row, contents: openRow(keys.box, row), status: statusAt(row, at) }));
+  // Opened before any is chosen by what it says: a version or state that somebody else wrote must not hide another row.
+  const opened = rows.map((row) => ({ row, contents: openRow(keys.box, row), status: statusAt(row, at) }));
+  return about.by === 'holder' ? newestOfSeries(opened) : opened;
 }
 
-function newestOfSeries(rows: readonly SealedRow[]): SealedRow[] {
-  const newest = new Map<string, SealedRow>();
-  for (const row of rows) {
-    const known = newest.get(row.series);
-    if (known === undefined || known.version < row.version) newest.set(row.series, row);
+function newestOfSeries(opened: readonly OpenedCertificate[]): OpenedCertificate[] {
+  const newest = new Map<string, OpenedCertificate>();
+  for (const each of opened) {
+    const known = newest.get(each.row.series);
+    if (known === undefined || known.row.version < each.row.version) newest.set(each.row.series, each);
   }
-  return [...newest.values()].filter(({ state }) => state !== 'superseded');
+  return [...newest.values()].filter(({ status }) => status !== 'superseded');
 }
 
 async function present(
-  { db }: LookupDeps,
+  { db, keys }: LookupDeps,
   opened: OpenedCertificate,
   question: Question,
   types: readonly PermittedType[],
@@ -159,7 +158,7 @@ async function present(
   const header = await sealHeader(db, sealed.headerSha256);
   const found = cutDown(opened, permitted, question.level, (names) => presentSdJwt(header, sealed, names));
   if (opened.status !== 'superseded') return found;
-  const supersededBy = await newestVersion(db, row.series);
+  const supersededBy = await newestVersion(db, keys.box, row.series);
   return supersededBy === undefined ? found : { ...found, supersededBy };
 }
 

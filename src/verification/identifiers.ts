@@ -201,13 +201,14 @@ const isHolderType = (type: string): type is HolderType => kinds.has(type);
 
 /**
  * The one spelling of a holder number: full-width characters (U+FF01 to U+FF5E) become ASCII, ASCII letters
- * upper case. The same person must get the same `holder_key` whatever keyboard was used. Nothing is trimmed.
+ * upper case, compatibility ideographs their unified ones. The same person must get the same `holder_key` whatever keyboard was used. Nothing is trimmed.
  */
 export function normaliseHolderNumber(_type: string, number: string): string {
   if (/^[0-9A-Z]*$/.test(number)) return number;
   return number
     .replace(/[\uff01-\uff5e]/g, (character) => String.fromCharCode(character.charCodeAt(0) - 0xfee0))
-    .replace(/[a-z]/g, (letter) => letter.toUpperCase());
+    .replace(/[a-z]/g, (letter) => letter.toUpperCase())
+    .normalize('NFC');
 }
 
 /** Other documents carry Han characters too (南字第1234号), so only the shape is checked. */

@@ -188,7 +188,7 @@ await t.test('a revision supersedes the old version when it is sealed, not befor
   t.match(second, { version: 2, state: 'pending_review' });
   t.not(second.statusReference.idx, first.statusReference.idx, 'a new status index');
   t.equal((await getCertificate(deps, { call: callBy(publicSecurity), certificateIdentifier })).state, 'valid');
-  t.equal(await newestVersion(db, seriesOf(certificateIdentifier).series), certificateIdentifier);
+  t.equal(await newestVersion(db, keys.box, seriesOf(certificateIdentifier).series), certificateIdentifier);
 
   const again = { ...change(publicSecurity), certificateIdentifier, pushed };
   t.match(
@@ -202,7 +202,7 @@ await t.test('a revision supersedes the old version when it is sealed, not befor
   const sealed = await approveAndSeal(world, second.certificateIdentifier);
   t.equal(sealed.state, 'valid');
   t.equal((await getCertificate(deps, { call: callBy(publicSecurity), certificateIdentifier })).state, 'superseded');
-  t.equal(await newestVersion(db, seriesOf(certificateIdentifier).series), second.certificateIdentifier);
+  t.equal(await newestVersion(db, keys.box, seriesOf(certificateIdentifier).series), second.certificateIdentifier);
   const { rows } = await world.sql(
     `select idx, value from status_entries where value <> 0 and idx = ${first.statusReference.idx}`,
   );

@@ -1,0 +1,399 @@
+import type { Transaction } from 'kysely';
+import { readTypes } from '../../src/catalogue/store.ts';
+import { type CertificateContents, openRow } from '../../src/certificates/certificate-row.ts';
+import { readEvents } from '../../src/certificates/events.ts';
+import { headerSha256, presentSdJwt } from '../../src/certificates/read-certificates.ts';
+import type { Database } from '../../src/db/database.ts';
+import type { Tables } from '../../src/db/tables.ts';
+import { allClients } from '../../src/departments/client-store.ts';
+import { allDepartments } from '../../src/departments/store.ts';
+import { listRootRows, listSealRows } from '../../src/departments/trust-store.ts';
+import { loadGrants } from '../../src/grants/store.ts';
+import { idBytes } from '../../src/ids.ts';
+import { decodeBody, type RecordBody, readBody } from '../../src/audit/record-body.ts';
+import { recordKinds } from '../../src/audit/entry.ts';
+import type { Keys } from '../../src/signing/key-store.ts';
+import { unverifiedLeafKey } from '../../src/verification/certificate-status.ts';
+import { commitRecord } from '../../src/verification/commitment.ts';
+import { composeCertificateIdentifier } from '../../src/verification/identifiers.ts';
+import { verifySdJwt } from '../../src/verification/sd-jwt.ts';
+
+type Row<T extends keyof Tables> = Tables[T];
+type Certificate = Row<'certificates'>;
+type Trx = Transaction<Tables>;
+
+/** A record of the database, opened. */
+export interface OpenedRecord {
+  readonly recordId: string;
+  readonly recordedAt: Date;
+  /** 32 bytes, base64url. */
+  readonly commitment: string;
+  readonly kind: string;
+  readonly action: string;
+  readonly result: string;
+  readonly code: string | undefined;
+  readonly requestId: string;
+  readonly body: RecordBody;
+}
+
+/** Everything in the database, proved anew. `faults` is empty for a state that the hub alone could have made, by whole changes. */
+export interface StoreReport {
+  readonly faults: readonly string[];
+  readonly records: readonly OpenedRecord[];
+}
+
+/**
+ * Proves the whole state of a database in one snapshot, with nothing remembered: rows open with what they are bound to, the directory
+ * agrees, each step of a certificate left its event and its record, published statuses are those of the states, registry rows bear
+ * the hub's MACs, every record opens, recomputes to its commitment and says what its search columns say, no write is half stored.
+ */
+export async function proveStore(db: Pick<Database, 'kysely'>, keys: Keys): Promise<StoreReport> {
+  return db.kysely
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (trx) => {
+      const { records, faults } = await proveRecords(trx, keys);
+      return {
+        records,
+        faults: [
+          ...faults,
+          ...(await proveCertificates(trx, keys, records)),
+          ...(await proveRegistry(trx, keys, records)),
+          ...(await proveAnswers(trx, keys)),
+        ],
+      };
+    });
+}
+
+/** The faults of `proveStore`. */
+export const checkStore = async (db: Pick<Database, 'kysely'>, keys: Keys): Promise<readonly string[]> =>
+  (await proveStore(db, keys)).faults;
+
+async function proveRecords(trx: Trx, keys: Keys): Promise<StoreReport> {
+  const faults: string[] = [];
+  const records: OpenedRecord[] = [];
+  for (const row of await trx.selectFrom('records').selectAll().orderBy('recorded_at').orderBy('record_id').execute()) {
+    try {
+      const opened = openRecord(row, keys);
+      records.push(opened);
+      faults.push(...columnFaults(row, opened.body, keys).map((name) => `record ${row.record_id}: column ${name}`));
+    } catch (error) {
+      faults.push(`record ${row.record_id}: ${error instanceof Error ? error.message : 'does not open'}`);
+    }
+  }
+  return { records, faults };
+}
+
+function openRecord(row: Row<'records'>, keys: Keys): OpenedRecord {
+  const box = keys.recordBox(row.recorded_at.toISOString().slice(0, 7));
+  const { salt, fields } = decodeBody(box.open(row.commitment, row.body));
+  const body = readBody(fields);
+  const again = commitRecord(idBytes(row.record_id), salt, body);
+  if (!again.commitment.equals(row.commitment)) throw new Error('the commitment is another one');
+  const outcome = body['outcome'] as { result: string; code?: string };
+  return {
+    recordId: row.record_id,
+    recordedAt: row.recorded_at,
+    commitment: row.commitment.toString('base64url'),
+    kind: String(body['kind']),
+    action: String(body['action']),
+    result: outcome.result,
+    code: outcome.code,
+    requestId: String(body['requestId']),
+    body,
+  };
+}
+
+/** Search columns whose value is not that of the record's body. */
+function columnFaults(row: Row<'records'>, body: RecordBody, keys: Keys): string[] {
+  const outcome = body['outcome'] as { result: string; code?: string };
+  const client = body['client'] as { clientId: string; department: string } | null;
+  const purpose = body['purpose'] as { matterCode: string; caseNumber: string } | null;
+  const officer = body['officer'] as { id: string } | null;
+  const [subject, ...others] = (body['subjects'] ?? []) as string[];
+  const expected: Record<string, unknown> = {
+    recorded_at: body['recordedAt'],
+    kind: recordKinds[body['kind'] as keyof typeof recordKinds],
+    action: body['action'],
+    outcome: outcome.result,
+    code: outcome.code ?? null,
+    client_id: client?.clientId ?? null,
+    department_code: client?.department ?? null,
+    matter_code: purpose?.matterCode ?? null,
+    case_key: purpose === null ? null : keys.searchKey('case', purpose.caseNumber).toString('hex'),
+    officer_key: officer === null ? null : keys.searchKey('officer', officer.id).toString('hex'),
+    holder_key: subject ?? null,
+    other_holder_keys: others.length === 0 ? null : others.join(),
+  };
+  const actual: Record<string, unknown> = {
+    ...row,
+    recorded_at: row.recorded_at.toISOString(),
+    case_key: row.case_key?.toString('hex') ?? null,
+    officer_key: row.officer_key?.toString('hex') ?? null,
+    holder_key: row.holder_key?.toString('hex') ?? null,
+    other_holder_keys: row.other_holder_keys?.map((key) => key.toString('hex')).join() ?? null,
+  };
+  return Object.keys(expected).filter((name) => expected[name] !== actual[name]);
+}
+
+interface Version {
+  readonly entry: Row<'certificate_versions'> | undefined;
+  readonly rows: Certificate[];
+}
+
+async function proveCertificates(trx: Trx, keys: Keys, records: readonly OpenedRecord[]): Promise<string[]> {
+  const rows = await trx.selectFrom('certificates').selectAll().execute();
+  const entries = await trx
+    .selectFrom('certificate_versions')
+    .selectAll()
+    .orderBy('series')
+    .orderBy('version')
+    .execute();
+  const statuses = await trx.selectFrom('status_entries').selectAll().execute();
+  const eventsOf = new Map<string, Awaited<ReturnType<typeof readEvents>>>();
+  const faults: string[] = [];
+  const events = await trx.selectFrom('certificate_events').select('series').distinct().execute();
+  for (const { series } of events) eventsOf.set(series, await readEvents(trx, keys.box, series));
+
+  const versions = new Map<string, Version>();
+  for (const entry of entries) versions.set(entry.version_id, { entry, rows: [] });
+  for (const row of rows) {
+    const version = versions.get(row.version_id) ?? { entry: undefined, rows: [] };
+    versions.set(row.version_id, { ...version, rows: [...version.rows, row] });
+  }
+  const headers = new Map<string, string>();
+  for (const { sha256, header } of await trx.selectFrom('seal_headers').selectAll().execute()) {
+    headers.set(sha256.toString('hex'), header);
+    if (headerSha256(header) !== sha256.toString('hex')) faults.push('a seal header has another hash');
+  }
+  const published = new Map(statuses.map((entry) => [`${entry.list_id}/${entry.idx}`, entry.value]));
+  const steps = countBy(
+    records.filter(({ kind }) => kind === 'certificate'),
+    ({ body }) => `${(body['certificates'] as string[])[0]} ${(body['detail'] as { step: string }).step}`,
+  );
+  for (const [versionId, version] of versions) {
+    const found = proveVersion(version, { keys, headers });
+    faults.push(...found.faults.map((fault) => `${versionId}: ${fault}`));
+    if (found.first === undefined) continue;
+    const { first, contents } = found;
+    const own = (eventsOf.get(first.series) ?? []).filter((event) => event.version === first.version);
+    faults.push(...proveLife(first, own).map((fault) => `${first.identifier}: ${fault}`));
+    const counted = countBy(own, ({ action }) => `${first.identifier} ${action}`);
+    for (const [step, times] of counted) {
+      if (steps.get(step) !== times) faults.push(`${step}: ${times} events, ${steps.get(step) ?? 0} records`);
+      steps.delete(step);
+    }
+    const place = `${first.status_list}/${first.status_index}`;
+    if (published.get(place) !== statusOf(first.state)) faults.push(`${first.identifier}: published status`);
+    if (!published.delete(place)) faults.push(`${first.identifier}: no status index of its own`);
+    if ((contents.sealed !== undefined) !== (first.sealed_at !== null)) faults.push(`${first.identifier}: sealed_at`);
+  }
+  faults.push(...[...published.keys()].map((place) => `status index ${place} belongs to no certificate`));
+  faults.push(...[...steps.keys()].map((step) => `${step}: a record without its event`));
+  const known = new Set(entries.map(({ series, version }) => `${series} ${version}`));
+  for (const [series, list] of eventsOf) {
+    for (const { version } of list) {
+      if (!known.has(`${series} ${version}`)) faults.push(`${series}: an event of no version`);
+    }
+  }
+  return [...faults, ...proveSuccession([...versions.values()])];
+}
+
+const statusOf = (state: string): number =>
+  ({ suspended: 2, revoked: 1, superseded: 1 })[state as 'suspended' | 'revoked' | 'superseded'] ?? 0;
+
+function proveVersion(
+  { entry, rows }: Version,
+  { keys, headers }: { readonly keys: Keys; readonly headers: ReadonlyMap<string, string> },
+): { faults: string[]; first?: Certificate; contents?: CertificateContents } & (
+  | { first: Certificate; contents: CertificateContents }
+  | { first?: undefined }
+) {
+  if (entry === undefined) return { faults: ['rows without a directory entry'] };
+  const [first, ...others] = entry.holder_keys.flatMap(
+    (key) => rows.find(({ holder_key }) => holder_key.equals(key)) ?? [],
+  );
+  if (first === undefined || others.length + 1 !== rows.length || rows.length !== entry.holder_keys.length) {
+    return { faults: [`the directory names ${entry.holder_keys.length} rows, there are ${rows.length}`] };
+  }
+  const faults: string[] = [];
+  const contents = rows.map((row) => openRow(keys.box, row));
+  const [opened] = contents;
+  if (opened === undefined) return { faults: ['nothing opens'] };
+  if (contents.some((each) => JSON.stringify(each) !== JSON.stringify(opened))) faults.push('boxes differ');
+  const shared = (row: Certificate): string => {
+    const { holder_key: _key, is_first_holder: _first, box: _box, ...columns } = row;
+    return JSON.stringify(columns);
+  };
+  if (others.some((row) => shared(row) !== shared(first))) faults.push('rows differ');
+  const leading = [first, ...others].map(({ is_first_holder }) => is_first_holder).join();
+  if (leading !== ['true', ...others.map(() => 'false')].join()) faults.push('is_first_holder');
+  const holders = opened.metadata.holders.map(({ type, number }) => keys.holderKey(type, number).toString('hex'));
+  if (holders.join() !== entry.holder_keys.map((key) => key.toString('hex')).join()) faults.push('other holders');
+  const [typeCode = '', issuerCode = '', serial = ''] = first.series.split('.');
+  const parts = { typeCode, issuerCode, serial, version: first.version };
+  if (first.identifier !== composeCertificateIdentifier(parts)) faults.push('identifier');
+  if (entry.series !== first.series || entry.version !== first.version) faults.push('directory names another version');
+  faults.push(...proveSeal(first, opened, headers));
+  return { faults, first, contents: opened };
+}
+
+const sealedStates = new Set(['valid', 'suspended', 'revoked', 'superseded']);
+
+function proveSeal(row: Certificate, { sealed }: CertificateContents, headers: ReadonlyMap<string, string>): string[] {
+  if (sealedStates.has(row.state) !== (sealed !== undefined)) return [`${row.state}, but the seal says otherwise`];
+  if (sealed === undefined) return [];
+  const header = headers.get(sealed.headerSha256);
+  if (header === undefined) return ['its seal has no header'];
+  const verified = verifySdJwt(presentSdJwt(header, sealed), { resolveKey: unverifiedLeafKey });
+  if (!verified.ok) return [`seal: ${verified.reasons.join()}`];
+  return verified.value.clear['certificateIdentifier'] === row.identifier ? [] : ['seal of another certificate'];
+}
+
+/** What may follow what, written down a second time: not the code under test. */
+const lives: Readonly<Record<string, readonly string[]>> = {
+  pushed: ['pending_review', 'approved'],
+  corrected: ['pending_review', 'approved'],
+  approved: ['approved'],
+  returned: ['returned'],
+  sealed: ['valid'],
+  suspended: ['suspended'],
+  resumed: ['valid'],
+  revoked: ['revoked'],
+  superseded: ['superseded'],
+};
+const mayFollow: Readonly<Record<string, readonly string[]>> = {
+  '': ['pushed'],
+  pending_review: ['corrected', 'approved', 'returned'],
+  returned: ['corrected'],
+  approved: ['sealed', 'corrected'],
+  valid: ['suspended', 'revoked', 'superseded'],
+  suspended: ['resumed', 'revoked', 'superseded'],
+};
+
+/** One event per revision, each one allowed after the one before, and the last one is the state of the row. */
+function proveLife(row: Certificate, events: readonly { readonly action: string; readonly state: string }[]): string[] {
+  const faults: string[] = [];
+  if (events.length !== row.revision) faults.push(`revision ${row.revision} after ${events.length} events`);
+  let state = '';
+  for (const event of events) {
+    if (mayFollow[state]?.includes(event.action) !== true) faults.push(`${event.action} after ${state}`);
+    if (lives[event.action]?.includes(event.state) !== true) faults.push(`${event.action} led to ${event.state}`);
+    state = event.state;
+  }
+  if (state !== row.state) faults.push(`is ${row.state}, its last event says ${state}`);
+  return faults;
+}
+
+/** Of every series at most one version is in force, and every sealed one below the newest sealed one is out of force. */
+function proveSuccession(versions: readonly Version[]): string[] {
+  const series = new Map<string, Certificate[]>();
+  for (const { rows } of versions) {
+    const [row] = rows;
+    if (row !== undefined) series.set(row.series, [...(series.get(row.series) ?? []), row]);
+  }
+  return [...series].flatMap(([name, rows]) => {
+    const sealed = rows.filter(({ state }) => sealedStates.has(state)).toSorted((a, b) => b.version - a.version);
+    const outdated = sealed.slice(1).filter(({ state }) => state !== 'superseded' && state !== 'revoked');
+    const numbers = rows.map(({ version }) => version).toSorted((a, b) => a - b);
+    return [
+      ...outdated.map(({ version }) => `${name}: version ${version} is still in force`),
+      ...(sealed[0]?.state === 'superseded' ? [`${name}: superseded by nothing`] : []),
+      ...(new Set(numbers).size === numbers.length ? [] : [`${name}: a version twice`]),
+    ];
+  });
+}
+
+async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecord[]): Promise<string[]> {
+  const faults: string[] = [];
+  const deps = { keys, tampered: (table: string, id: string) => void faults.push(`${table} ${id}: MAC`) };
+  const departments = await allDepartments(trx, deps);
+  const clients = await allClients(trx, deps);
+  const roots = await listRootRows(trx, deps);
+  const seals = await listSealRows(trx, deps);
+  const types = await readTypes(trx, deps);
+  const { grants, tampered } = await loadGrants(trx, keys);
+  faults.push(...tampered.map((id) => `grants ${id}: MAC`));
+  for (const client of clients) if (client.keys.length === 0) faults.push(`client ${client.id} has no key`);
+
+  const done = countBy(
+    records.filter(({ kind, result }) => kind === 'registry' && result === 'done'),
+    ({ action }) => action,
+  );
+  const keyCount = clients.reduce((sum, client) => sum + client.keys.length, 0);
+  const registered = records
+    .filter(({ action, result }) => action === 'registerClient' && result === 'done')
+    .reduce((sum, { body }) => sum + (body['detail'] as { keys: unknown[] }).keys.length, 0);
+  const expected: Record<string, number> = {
+    registerDepartment: departments.length,
+    registerClient: clients.length,
+    addClientKey: keyCount - registered,
+    registerTrustRoot: roots.length,
+    registerSealX509: seals.length,
+    registerCertificateType: types.length,
+    createGrant: grants.length,
+    revokeGrant: grants.filter(({ revokedAt }) => revokedAt !== undefined).length,
+  };
+  for (const [action, rows] of Object.entries(expected)) {
+    if ((done.get(action) ?? 0) !== rows) faults.push(`${action}: ${rows} rows, ${done.get(action) ?? 0} records`);
+  }
+  return faults;
+}
+
+/** No write is half stored: every key has its answer, and the answer opens for this client, key, operation and status alone. */
+async function proveAnswers(trx: Trx, keys: Keys): Promise<string[]> {
+  const rows = await trx.selectFrom('idempotency_keys').selectAll().execute();
+  return rows.flatMap(({ client_id, key_hash, operation, status, response }) => {
+    const name = `idempotency key of ${client_id} for ${operation}`;
+    if (status === null || response === null) return [`${name} stands without an answer`];
+    const bound = JSON.stringify(['idempotency_keys', client_id, key_hash.toString('hex'), operation, status]);
+    try {
+      keys.box.open(Buffer.from(bound), response);
+      return [];
+    } catch {
+      return [`${name}: its answer does not open`];
+    }
+  });
+}
+
+function countBy<T>(items: readonly T[], name: (item: T) => string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(name(item), (counts.get(name(item)) ?? 0) + 1);
+  return counts;
+}
+
+/** How many rows each table holds, records by kind; two states between which nothing happened are equal. */
+export async function countRows(db: Pick<Database, 'kysely'>): Promise<Readonly<Record<string, number>>> {
+  const counts: Record<string, number> = {};
+  for (const table of countedTables) {
+    const { n } = await db.kysely
+      .selectFrom(table)
+      .select(({ fn }) => fn.countAll<number>().as('n'))
+      .executeTakeFirstOrThrow();
+    counts[table] = n;
+  }
+  const kinds = await db.kysely
+    .selectFrom('records')
+    .select(['kind', ({ fn }) => fn.countAll<number>().as('n')])
+    .where('outcome', '=', 'done')
+    .groupBy('kind')
+    .execute();
+  for (const { kind, n } of kinds) counts[`records of kind ${kind}`] = n;
+  return counts;
+}
+
+const countedTables = [
+  'departments',
+  'clients',
+  'client_keys',
+  'trust_roots',
+  'seal_x509',
+  'certificate_types',
+  'grants',
+  'status_entries',
+  'certificate_versions',
+  'certificates',
+  'certificate_events',
+  'idempotency_keys',
+] as const;

@@ -1,0 +1,472 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { ApiClient, Reply } from '../../src/cli/api-client.ts';
+import { demoTypes, type PushBody } from '../../src/cli/demo/certificates.ts';
+import { expectAnswer } from '../../src/cli/demo/load.ts';
+import { type Person, personOf } from '../../src/cli/demo/people.ts';
+import { exampleFolder } from '../../src/cli/demo/registry.ts';
+import { starterTypes, exampleDepartments } from '../../src/catalogue/starter-types.ts';
+import { keySigner } from '../../src/signing/signer.ts';
+import { issueX509, type X509Issuer } from '../../src/signing/x509-issue.ts';
+import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
+
+/** Who calls: one client per name, each with one token. */
+export type Clients = (clientId: string) => ApiClient;
+
+/** Remembers the clients of a hub, so that each asks for a token once. */
+export function clientsOf(hub: { client(clientId: string): ApiClient }): Clients {
+  const known = new Map<string, ApiClient>();
+  return (clientId) => {
+    const client = known.get(clientId) ?? hub.client(clientId);
+    known.set(clientId, client);
+    return client;
+  };
+}
+
+export const clerk = { id: 'clerk-03', name: '周录入' } as const;
+export const reviewer = { id: 'reviewer-11', name: '郑复核' } as const;
+
+const holderOf = (person: Person) => ({ type: '111', number: person.idNumber, name: person.name });
+
+/** A residence permit: one holder, reviewed before it is sealed. */
+export function permitOf(person: Person, number: string): PushBody {
+  return {
+    certificateTypeCode: demoTypes.residencePermit,
+    certificateNumber: number,
+    certificateIssuedDate: '2025-03-10',
+    certificateEffectiveDate: '2025-03-10',
+    certificateExpiringDate: '2029-03-09',
+    holders: [holderOf(person)],
+    fields: {
+      name: person.name,
+      sex: person.sex,
+      birthDate: person.birthDate,
+      registeredResidence: '外省示例县示例镇8号',
+      currentAddress: person.address,
+      residenceReason: '合法稳定就业',
+    },
+    officer: clerk,
+  };
+}
+
+/** A marriage certificate: two holders. */
+export function marriageOf(one: Person, other: Person, number: string): PushBody {
+  return {
+    certificateTypeCode: demoTypes.marriage,
+    certificateNumber: number,
+    certificateIssuedDate: '2018-05-20',
+    certificateEffectiveDate: '2018-05-20',
+    holders: [holderOf(one), holderOf(other)],
+    fields: {
+      registeredDate: '2018-05-20',
+      registrationOffice: '示范市民政局婚姻登记处',
+      husbandName: one.name,
+      wifeName: other.name,
+    },
+    officer: clerk,
+  };
+}
+
+/** Pushes a certificate and takes it as far as asked. Answers its identifier. */
+export async function certificateUpTo(
+  client: ApiClient,
+  push: PushBody,
+  stage: 'pushed' | 'approved' | 'sealed',
+): Promise<string> {
+  const pushed = await expectAnswer<{ certificateIdentifier: string }>(client.post('/v1/certificates', push), 201);
+  const path = `/v1/certificates/${pushed.certificateIdentifier}`;
+  if (stage === 'pushed') return pushed.certificateIdentifier;
+  await expectAnswer(client.post(`${path}/reviews`, { decision: 'approve', officer: reviewer }), 200);
+  if (stage === 'approved') return pushed.certificateIdentifier;
+  await expectAnswer(client.post(`${path}/seals`, {}), 200);
+  return pushed.certificateIdentifier;
+}
+
+/** Every field of a residence permit that can be granted. */
+export const permitFields = [
+  'certificateNumber',
+  'certificateIssuedDate',
+  'certificateHolders',
+  'name',
+  'sex',
+  'birthDate',
+  'registeredResidence',
+  'currentAddress',
+  'residenceReason',
+] as const;
+
+/** A grant as an administrator puts it on file. */
+export const grantBody = (overrides: object = {}) => ({
+  clientId: 'school-enrolment',
+  certificateTypeCode: demoTypes.residencePermit,
+  level: 'fields',
+  fields: permitFields,
+  matters: ['school-enrolment'],
+  legalBases: ['own_application'],
+  validFrom: '2026-01-01T00:00:00Z',
+  validUntil: '2029-01-01T00:00:00Z',
+  dailyQuota: 1_000_000,
+  decisionReference: '示数授〔2026〕17号',
+  ...overrides,
+});
+
+/** Puts a grant on file; answers its id. */
+export async function grant(clients: Clients, overrides: object = {}): Promise<string> {
+  const reply = clients('hub-admin').post('/v1/grants', grantBody(overrides));
+  return (await expectAnswer<{ grantId: string }>(reply, 201)).grantId;
+}
+
+/** A lookup as an approval system asks it. */
+export const question = (about: object, overrides: object = {}) => ({
+  purpose: {
+    matterCode: 'school-enrolment',
+    caseNumber: 'RX-2026-0001',
+    officer: { id: 'officer-27', name: '陈受理' },
+    legalBasis: 'own_application',
+  },
+  level: 'fields',
+  ...about,
+  ...overrides,
+});
+
+export const byNumber = (person: Person) => ({ holder: { type: '111', number: person.idNumber } });
+
+export interface LookupAnswer {
+  readonly recordId: string;
+  readonly answer: string;
+  readonly certificates: readonly {
+    readonly certificateIdentifier: string;
+    readonly status: string;
+    readonly fields?: Readonly<Record<string, unknown>>;
+    readonly supersededBy?: string;
+    readonly sdJwt: string;
+  }[];
+}
+
+export interface Problem {
+  readonly code: string;
+  readonly requestId: string;
+}
+
+/** The code of a problem; undefined for an answer that is none. */
+export const codeOf = (reply: Reply): string | undefined => (reply.body as Partial<Problem> | null)?.code;
+
+/** The claims of a JWS, unverified. */
+export const claimsOf = (jws: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString('utf8')) as Record<string, unknown>;
+
+/** A fresh client key: its public JWK as registered, and the private one to sign in with. */
+export function newClientKey(kid: string): { readonly jwk: object; readonly key: Record<string, string> } {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { kty, crv, x, y } = publicKey.export({ format: 'jwk' });
+  return {
+    jwk: { kty, crv, x, y, kid },
+    key: { ...(privateKey.export({ format: 'jwk' }) as Record<string, string>), kid },
+  };
+}
+
+const aYear = { notBefore: new Date('2026-01-01T00:00:00Z'), notAfter: new Date('2027-12-31T00:00:00Z') };
+const newSigner = (kid: string) =>
+  keySigner({ privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey, suite: 'ES256', kid });
+
+/** A root nobody has seen before, as DER. */
+export function newRoot(name: string): Promise<Buffer> {
+  const signer = newSigner('root');
+  const subject = { organization: name, commonName: name };
+  const profile = { kind: 'authority', pathLength: 1 } as const;
+  return issueX509({ issuer: { selfSigner: signer }, subject, publicKey: signer.publicKey, profile, validity: aYear });
+}
+
+/** A new seal certificate (X.509) of a department under the demo's authority: its chain as base64 DER. */
+export async function newSealChain(departmentCode: string): Promise<string[]> {
+  const pem = (file: string): string => readFileSync(`${exampleFolder}authority/${file}`, 'utf8');
+  const privateKey = createPrivateKey(pem('authority.key.pem'));
+  const x509 = Buffer.from(pem('authority.x509.pem').replace(/-----[^-]+-----|\s/g, ''), 'base64');
+  const issuer: X509Issuer = { signer: keySigner({ privateKey, suite: 'ES256', kid: 'authority' }), x509 };
+  const subject = { organization: '示范单位', commonName: '示范签章', organizationIdentifier: departmentCode };
+  const { publicKey } = newSigner('seal');
+  const profile = { kind: 'seal' } as const;
+  const leaf = await issueX509({
+    issuer,
+    subject,
+    publicKey: createPublicKey(publicKey.export({ type: 'spki', format: 'pem' })),
+    profile,
+    validity: aYear,
+  });
+  return [leaf.toString('base64'), x509.toString('base64')];
+}
+
+/** The code of a department nobody has registered. */
+export function newDepartmentCode(n: number): string {
+  const body = `11999900${String(200_000_000 + n)}`;
+  return `${body}${usccCheckCharacter(body) ?? ''}`;
+}
+
+/** A request that changes something. */
+export interface WriteRequest {
+  readonly method: 'post' | 'put';
+  readonly path: string;
+  readonly body: object;
+  /** The same operation with another content. */
+  readonly otherBody: object;
+}
+
+/** A kind of write: what has to be there before it, what it sends, what it leaves. */
+export interface WriteKind {
+  /** Operation of the contract, and which way it goes. */
+  readonly name: string;
+  readonly clientId: string;
+  readonly status: 200 | 201;
+  /** Rows that one effect adds; tables not named here keep their number. */
+  readonly rows: Readonly<Record<string, number>>;
+  /** Brings about what the write needs; every call is about something new. `n` differs from call to call. */
+  readonly prepare: (clients: Clients, n: number) => Promise<WriteRequest>;
+}
+
+const post = (path: string, body: object, otherBody: object): WriteRequest => ({
+  method: 'post',
+  path,
+  body,
+  otherBody,
+});
+const admin = { clientId: 'hub-admin', status: 201 } as const;
+const registry = 'records of kind 3';
+const steps = 'records of kind 2';
+const isOne = { idempotency_keys: 1, [registry]: 1 };
+const step = { idempotency_keys: 1, certificate_events: 1, [steps]: 1 };
+const reason = { reason: '示例原因' };
+const otherReason = { reason: '另一原因' };
+const psb = 'psb-issuer';
+const registration = (n: number, more: object = {}) => ({
+  clientId: `system-${n}`,
+  departmentCode: exampleDepartments.publicSecurity,
+  name: { zh: '示例系统', en: 'Example system' },
+  roles: ['consumer'],
+  keys: [newClientKey(`first-${n}`).jwk, newClientKey(`second-${n}`).jwk],
+  ...more,
+});
+const registered = async (clients: Clients, n: number): Promise<string> => {
+  await expectAnswer(clients('hub-admin').post('/v1/clients', registration(n)), 201);
+  return `/v1/clients/system-${n}`;
+};
+const numbered = (n: number): string => `ZZ-${n}`;
+/** Two of the same `n` are the same person, and spouses of neighbouring numbers do not overlap. */
+const people = (n: number): [Person, Person] => [personOf(100_000 + 2 * n), personOf(100_001 + 2 * n)];
+const permit = (n: number, suffix = ''): PushBody => permitOf(people(n)[0], `${numbered(n)}${suffix}`);
+const at = (identifier: string, what = ''): string => `/v1/certificates/${identifier}${what}`;
+
+/** Every kind of write there is. */
+export const writeKinds: readonly WriteKind[] = [
+  {
+    name: 'registerDepartment',
+    ...admin,
+    rows: { ...isOne, departments: 1 },
+    prepare: async (_clients, n) => {
+      const departmentCode = newDepartmentCode(n);
+      const body = { departmentCode, name: { zh: '示例局', en: 'Example bureau' } };
+      return post('/v1/departments', body, { ...body, name: { zh: '另一局', en: 'Other bureau' } });
+    },
+  },
+  {
+    name: 'registerTrustRoot',
+    ...admin,
+    rows: { ...isOne, trust_roots: 1 },
+    prepare: async (_clients, n) => {
+      const der = async (name: string) => ({ x509: (await newRoot(name)).toString('base64') });
+      return post('/v1/trust-roots', await der(`root ${n}`), await der(`other root ${n}`));
+    },
+  },
+  {
+    name: 'registerSealX509',
+    ...admin,
+    rows: { ...isOne, seal_x509: 1 },
+    prepare: async () => {
+      const code = exampleDepartments.taxation;
+      const chain = async () => ({ chain: await newSealChain(code) });
+      return post(`/v1/departments/${code}/seal-x509`, await chain(), await chain());
+    },
+  },
+  {
+    name: 'revokeSealX509',
+    ...admin,
+    status: 200,
+    rows: isOne,
+    prepare: async (clients) => {
+      const path = `/v1/departments/${exampleDepartments.taxation}/seal-x509`;
+      const chain = await newSealChain(exampleDepartments.taxation);
+      const { sha256 } = await expectAnswer<{ sha256: string }>(clients('hub-admin').post(path, { chain }), 201);
+      return post(`${path}/${sha256}/revocations`, reason, otherReason);
+    },
+  },
+  {
+    name: 'registerClient',
+    ...admin,
+    rows: { ...isOne, clients: 1, client_keys: 2 },
+    prepare: async (_clients, n) => {
+      const body = registration(n);
+      return post('/v1/clients', body, { ...body, roles: ['auditor'] });
+    },
+  },
+  {
+    name: 'addClientKey',
+    ...admin,
+    rows: { ...isOne, client_keys: 1 },
+    prepare: async (clients, n) => {
+      const path = await registered(clients, n);
+      return post(`${path}/keys`, { jwk: newClientKey('third').jwk }, { jwk: newClientKey('fourth').jwk });
+    },
+  },
+  {
+    name: 'revokeClientKey',
+    ...admin,
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) =>
+      post(`${await registered(clients, n)}/keys/first-${n}/revocations`, reason, otherReason),
+  },
+  {
+    name: 'setClientState',
+    ...admin,
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => {
+      const path = `${await registered(clients, n)}/states`;
+      return post(path, { state: 'disabled', ...reason }, { state: 'active', ...reason });
+    },
+  },
+  {
+    name: 'registerCertificateType',
+    ...admin,
+    rows: { ...isOne, certificate_types: 1 },
+    prepare: async (_clients, n) => {
+      const [type] = starterTypes(exampleDepartments);
+      const code = `${exampleDepartments.publicSecurity}${String(100 + (n % 900)).padStart(3, '0')}`;
+      const body = { ...type, certificateTypeCode: code, name: { zh: `示例证${n}`, en: `Example ${n}` } };
+      return post('/v1/certificate-types', body, { ...body, name: { zh: '另一证', en: 'Other' } });
+    },
+  },
+  {
+    name: 'createGrant',
+    ...admin,
+    rows: { ...isOne, grants: 1 },
+    prepare: async (_clients, n) =>
+      post('/v1/grants', grantBody({ dailyQuota: 1_000 + n }), grantBody({ dailyQuota: 1_000_000 + n })),
+  },
+  {
+    name: 'revokeGrant',
+    ...admin,
+    status: 200,
+    rows: isOne,
+    prepare: async (clients) => post(`/v1/grants/${await grant(clients)}/revocations`, reason, otherReason),
+  },
+  {
+    name: 'pushCertificate of two holders',
+    clientId: 'civil-affairs-issuer',
+    status: 201,
+    rows: { ...step, certificates: 2, certificate_versions: 1, status_entries: 1 },
+    prepare: async (_clients, n) => {
+      const [one, other] = people(n);
+      return post('/v1/certificates', marriageOf(one, other, numbered(n)), marriageOf(one, other, `${numbered(n)}-b`));
+    },
+  },
+  {
+    name: 'correctCertificate to other holders',
+    clientId: 'civil-affairs-issuer',
+    status: 200,
+    rows: step,
+    prepare: async (clients, n) => {
+      const [one, other] = people(n);
+      const wrong = marriageOf(other, personOf(900_000 + n), numbered(n));
+      const identifier = await certificateUpTo(clients('civil-affairs-issuer'), wrong, 'pushed');
+      const body = marriageOf(one, other, numbered(n));
+      return { ...post(at(identifier), body, { ...body, certificateNumber: `${numbered(n)}-b` }), method: 'put' };
+    },
+  },
+  {
+    name: 'reviewCertificate',
+    clientId: psb,
+    status: 200,
+    rows: step,
+    prepare: async (clients, n) => {
+      const identifier = await certificateUpTo(clients(psb), permit(n), 'pushed');
+      const officer = reviewer;
+      const returned = { decision: 'return', officer, ...reason };
+      return post(at(identifier, '/reviews'), { decision: 'approve', officer }, returned);
+    },
+  },
+  {
+    name: 'sealCertificate',
+    clientId: psb,
+    status: 200,
+    rows: step,
+    prepare: async (clients, n) =>
+      post(at(await certificateUpTo(clients(psb), permit(n), 'approved'), '/seals'), {}, { officer: reviewer }),
+  },
+  {
+    name: 'sealCertificate that supersedes',
+    clientId: psb,
+    status: 200,
+    rows: { ...step, certificate_events: 2, [steps]: 2 },
+    prepare: async (clients, n) => post(at(await revised(clients, n, 'approved'), '/seals'), {}, { officer: reviewer }),
+  },
+  {
+    name: 'reviseCertificate',
+    clientId: psb,
+    status: 201,
+    rows: { ...step, certificates: 1, certificate_versions: 1, status_entries: 1 },
+    prepare: async (clients, n) => {
+      const identifier = await certificateUpTo(clients(psb), permit(n), 'sealed');
+      return post(at(identifier, '/versions'), permit(n, '-2'), permit(n, '-3'));
+    },
+  },
+  {
+    name: 'changeCertificateStatus to revoked',
+    clientId: psb,
+    status: 200,
+    rows: step,
+    prepare: async (clients, n) => {
+      const identifier = await certificateUpTo(clients(psb), permit(n), 'sealed');
+      const revoke = { action: 'revoke', revocationReason: 'issued_in_error', ...reason };
+      return post(at(identifier, '/status-changes'), revoke, { action: 'suspend', ...reason });
+    },
+  },
+];
+
+/** A second version of a sealed certificate, taken as far as asked. Answers its identifier. */
+export async function revised(clients: Clients, n: number, stage: 'pushed' | 'approved' | 'sealed'): Promise<string> {
+  const client = clients(psb);
+  const first = await certificateUpTo(client, permit(n), 'sealed');
+  const { certificateIdentifier } = await expectAnswer<{ certificateIdentifier: string }>(
+    client.post(at(first, '/versions'), permit(n, '-2')),
+    201,
+  );
+  if (stage === 'pushed') return certificateIdentifier;
+  const path = at(certificateIdentifier);
+  await expectAnswer(client.post(`${path}/reviews`, { decision: 'approve', officer: reviewer }), 200);
+  if (stage === 'sealed') await expectAnswer(client.post(`${path}/seals`, {}), 200);
+  return certificateIdentifier;
+}
+
+/** Sends a write under an Idempotency-Key. */
+export const send = (client: ApiClient, { method, path, body }: WriteRequest, idempotencyKey: string): Promise<Reply> =>
+  client[method](path, body, idempotencyKey);
+
+/** What was added between two counts of rows; what stayed the same is left out. */
+export const added = (
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    Object.entries(after)
+      .map(([table, n]) => [table, n - (before[table] ?? 0)] as const)
+      .filter(([, n]) => n !== 0),
+  );
+
+/** Runs until `done` says so, at most so many at a time in turn; failures are passed on. */
+export async function untilEnough(workers: number, run: (turn: number) => Promise<boolean>): Promise<void> {
+  let turn = 0;
+  const worker = async (): Promise<void> => {
+    while (await run(turn++));
+  };
+  await Promise.all(Array.from({ length: workers }, worker));
+}
