@@ -214,9 +214,10 @@ create index records_by_case on records (case_key, recorded_at) where case_key i
 create index records_by_officer on records (officer_key, recorded_at) where officer_key is not null;
 create index records_by_time on records (recorded_at, record_id);
 
--- The service may not create tables; this one door lets it open the months ahead, and nothing else.
+-- The service may not create tables; this one door lets it open the months ahead, and nothing else. pg_temp stands last: left
+-- out it would be searched first, and a caller's own types would run with the owner's rights.
 create function ensure_record_partitions(months_ahead int) returns int
-  language plpgsql security definer set search_path = pg_catalog, public as $$
+  language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 declare
   first_month date := date_trunc('month', (now() at time zone 'UTC'))::date;
   month date;

@@ -129,6 +129,8 @@ const expected: readonly RegExp[][] = [
   [/^0$/m],
   [/^revoked\nrevoked$/m],
   [/^[0-9a-f-]{36}\n[1-9]\d*$/m],
+  [/organizationIdentifier=11999900100000016A/],
+  [/^valid$/m, /correct and valid/, /示范市示范路3号/],
 ];
 
 await t.test('the commands do what the README says', async (t) => {

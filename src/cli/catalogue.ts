@@ -24,7 +24,7 @@ export const help = `certhub catalogue: load and list certificate types
       registers the eight starter types (resident ID card, business licence, residence permit, social-insurance payment record,
       employment registration, tax payment record, real-estate title, marriage certificate); types that are there already stay.
       FILE is JSON with the USCCs of the owning departments, which must be registered:
-      {"publicSecurity", "marketRegulation", "humanResources", "taxation", "naturalResources", "civilAffairs"};
+      {"publicSecurity": "USCC", "marketRegulation": …, "humanResources", "taxation", "naturalResources", "civilAffairs"}, all six;
       without it those of the demo city
   certhub catalogue list
       one line of JSON per version of every type

@@ -19,15 +19,19 @@ export interface CommandIo {
 export const help = `certhub keys: make, list and rotate the keys of the hub and of its departments
 
   certhub keys init --dir DIR [--city NAME] [--departments USCC=NAME,USCC=NAME…]
-      makes a keys directory with a local authority; refuses a directory that exists
+      makes a keys directory with a local authority of that city (without --city: the demo's) and a deposited seal for each
+      department; refuses a directory that exists
   certhub keys list --dir DIR
       lists the keys, active and retired
   certhub keys rotate --dir DIR --use answer|token|status|log|index|encryption
-      adds a new active key and retires the old one, which still verifies, opens and finds
+      adds a new active key and retires the old one, which still verifies, opens and finds: never delete it. Copy DIR to all
+      machines, restart them together, back secrets/ up again
   certhub keys retire --dir DIR --index N
-      retires an old index generation after certhub rekey
+      retires an old index generation: what only it indexes is no longer found. Nothing re-indexes stored rows yet
   certhub keys add-seal --dir DIR --department USCC (--name NAME | --p12 FILE --password-file FILE)
-      issues a seal from the local authority, or takes the department's own PKCS#12 file
+      issues a seal from the local authority, or takes the department's own PKCS#12 file. It counts once it is registered:
+      openssl pkcs12 -in DIR/seals/USCC.p12 -passin file:DIR/seals/USCC.password -nokeys -out seal.pem
+      certhub department add-seal --code USCC --chain seal.pem
   certhub keys example --dir DIR
       makes a set of public demo keys beside departments.json and clients.json
 

@@ -7,6 +7,7 @@ import type { IsExampleKey } from '../departments/client-key.ts';
 import type { ChangeDeps, ChangeRequest } from '../departments/registry-change.ts';
 import type { ReadRegistryDeps } from '../departments/row.ts';
 import { Refusal } from '../errors.ts';
+import { problems } from '../http/problem.ts';
 import type { DepartmentCode } from '../ids.ts';
 import { isExampleKey } from '../signing/example-keys.ts';
 import { KeyFileError } from '../signing/key-file-error.ts';
@@ -99,7 +100,8 @@ const operatorErrors = [CommandFailed, ConfigError, KeyFileError, MigrationRefus
 function reasonOf(error: unknown): string | undefined {
   if (error instanceof Refusal) {
     const detail = Object.keys(error.detail).length === 0 ? '' : ` ${JSON.stringify(error.detail)}`;
-    return `refused: ${error.code}${detail}`;
+    const { detail: happened, next } = problems[error.code];
+    return `refused: ${error.code}${detail}\n  ${happened.en} ${next.en}\n  ${happened.zh}${next.zh}`;
   }
   const known = operatorErrors.some((kind) => error instanceof kind) || hasMember(error, 'syscall');
   return known && error instanceof Error ? error.message : undefined;

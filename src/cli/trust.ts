@@ -13,7 +13,7 @@ export const help = `certhub trust: export what others need to verify certificat
       --url   fetch it from a running hub; without it, it is made from the local database and keys
 
   The bundle is not signed: carry it by a way you trust and compare the fingerprints of the roots. It holds public keys,
-  entitlements and status lists, nothing personal. The status lists are good for a week, then export a new one.
+  entitlements and status lists, nothing personal. The status lists are good for a week, and keys rotated later are missing: then export anew.
 `;
 
 const maxBundleBytes = 128 * 2 ** 20;

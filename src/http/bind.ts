@@ -54,13 +54,23 @@ export function bindOperations(deps: BindDeps, operations: readonly Operation[])
   }
 }
 
-const admit =
-  (deps: BindDeps, operation: Operation) =>
-  async (request: FastifyRequest): Promise<void> => {
+function admit(deps: BindDeps, operation: Operation) {
+  // Counts only calls without a good token: a record of each costs a commit, and anybody can make them.
+  const strangers = deps.app.createRateLimit(deps.rateLimits.public);
+  return async (request: FastifyRequest): Promise<void> => {
     if (Object.values(request.params as object).includes('')) throw new Refusal('not_found');
-    if (operation.bearer) await identify(deps, operation, request);
+    if (operation.bearer) {
+      await identify(deps, operation, request).catch(async (error: unknown) => {
+        if (!(error instanceof Refusal) || !error.code.startsWith('token_')) throw error;
+        const count = await strangers(request);
+        throw !count.isAllowed && count.isExceeded
+          ? new Refusal('rate_limited', { retryAfterSeconds: count.ttlInSeconds })
+          : error;
+      });
+    }
     checkBodyHeaders(operation, request);
   };
+}
 
 async function identify({ authenticate }: BindDeps, operation: Operation, request: FastifyRequest): Promise<void> {
   const { call } = request;

@@ -95,7 +95,7 @@ export interface paths {
         put?: never;
         /**
          * Get an access token
-         * @description OAuth 2 client credentials with `private_key_jwt` (RFC 7523). The assertion: `typ` `client-authentication+jwt`, `iss` = `sub` = client id, `aud` = the issuer as a single string, `exp` at most 60 s ahead, a fresh `jti`. Every assertion works once.
+         * @description OAuth 2 client credentials with `private_key_jwt` (RFC 7523). The assertion: `typ` `client-authentication+jwt`, `iss` = `sub` = client id, `aud` = the issuer as a single string, `exp` at most 60 s ahead, a fresh `jti`; `kid` and `iat` are welcome, not required. Every assertion works once; the token is good for `expires_in` seconds, so fetch one every few minutes, not one per call. With `invalid_client`, `context.reason` names the check that failed.
          */
         post: operations["issueToken"];
         delete?: never;
@@ -436,7 +436,7 @@ export interface paths {
         put?: never;
         /**
          * Seal a certificate
-         * @description Without `sdJwt` the hub seals with the key your department deposited. With `sdJwt` you bring your own seal: sign the payload shown under `sealing`, one disclosure per field; it is verified before it is stored.
+         * @description Without `sdJwt` the hub seals with the key your department deposited. With `sdJwt` you bring your own seal (SD-JWT, RFC 9901): header `alg` (ES256, EdDSA, RS256, PS256), `typ` `dc+sd-jwt`, `x5c` (a registered seal certificate first, intermediates, no root), optionally `x5t#S256` and `kid`; payload exactly as shown under `sealing`, with `iat` (now), `_sd_alg` `sha-256` and `_sd` (sorted); one disclosure for each value under `sealing`, no other. It is verified before it is stored; `sealed_certificate_invalid` lists in `context.reasons` every check that failed. A runnable example is in the README.
          */
         post: operations["sealCertificate"];
         delete?: never;
@@ -456,7 +456,7 @@ export interface paths {
         put?: never;
         /**
          * Revise a sealed certificate
-         * @description A correction or change is a new version with a new signature and a new status index; it goes the whole way from push to seal, and supersedes the old version when it is sealed.
+         * @description A correction or change is a new version with a new signature and a new status index; it goes the whole way from push to seal, and supersedes the old version when it is sealed. Send the whole certificate, not the difference. Until then the old version stays in force and can still be suspended or revoked.
          */
         post: operations["reviseCertificate"];
         delete?: never;
@@ -476,7 +476,7 @@ export interface paths {
         put?: never;
         /**
          * Suspend, resume or revoke a certificate
-         * @description Seen by the next lookup; in the published status list within 5 seconds. Revocation tells apart `cancelled` (normal course) and `issued_in_error`, and is final.
+         * @description Seen by the next lookup; in the published status list within 5 seconds. Revocation tells apart `cancelled` (normal course) and `issued_in_error`, and is final. Superseded versions cannot be changed any more.
          */
         post: operations["changeCertificateStatus"];
         delete?: never;
@@ -514,7 +514,7 @@ export interface paths {
         };
         /**
          * List grants
-         * @description Consumers see their own grants, administrators and auditors all of them.
+         * @description Consumers see their own grants (what they may ask), administrators and auditors all of them.
          */
         get: operations["listGrants"];
         put?: never;
@@ -577,7 +577,7 @@ export interface paths {
         put?: never;
         /**
          * Look up certificates
-         * @description By holder (all types you are granted, or named ones) or by certificate identifier. Every question names its purpose and is recorded before the answer leaves; nothing found and refusals are recorded too. Fields leave only from certificates in force; others are listed with their status. `answer` is the signed receipt: keep it.
+         * @description By holder (all types you are granted, or named ones) or by certificate identifier. Every question names its purpose and is recorded before the answer leaves; nothing found and refusals are recorded too. Fields leave only from certificates in force; others are listed with their status. The order is not promised, and nothing found is an empty list, not an error. Without `types` you ask about every type that you may see for this purpose. Keep the whole answer with the case: `answer` is the signed receipt, and each `sdJwt` belongs to it. A retry is a new question with a record of its own, and counts against the quota.
          */
         post: operations["lookUp"];
         delete?: never;
@@ -637,7 +637,7 @@ export interface paths {
         put?: never;
         /**
          * Search the audit records
-         * @description Newest first. The search itself is recorded with its reason before the answer leaves.
+         * @description Newest first; everything given must fit. The search itself is recorded with its reason and the records it showed before the answer leaves. Each page is a search of its own: send the same body with `after` = `next`.
          */
         post: operations["searchRecords"];
         delete?: never;
@@ -970,7 +970,7 @@ export interface components {
             pushedAt: components["schemas"]["Time"];
             sealedAt?: components["schemas"]["Time"];
             returnReason?: string;
-            /** @description For issuers who bring their own seal - the payload to sign (add iat, _sd_alg and _sd) and the values to disclose. */
+            /** @description For issuers who bring their own seal, from approval until the seal - the payload to sign (add iat, _sd_alg and _sd) and the values to disclose. */
             sealing?: {
                 payload: {
                     [key: string]: unknown;
@@ -1137,7 +1137,7 @@ export interface components {
         LookupAnswer: {
             /** Format: uuid */
             recordId: string;
-            /** @description Signed by the hub (certhub-answer+jwt): who got what, why and when. */
+            /** @description Signed by the hub (certhub-answer+jwt, kid in /.well-known/jwks.json): who (aud) got what (certificates with status, level, sd_hash of the sdJwt, compare), why (purpose), when (iat), under which record (jti, commitment). No holder, no field. */
             answer: string;
             certificates: components["schemas"]["FoundCertificate"][];
         };
@@ -1159,7 +1159,7 @@ export interface components {
             en: string;
         };
         Verification: {
-            /** @description 0 correct and valid, 1 correct but not in force yet, 2 correct but suspended, 3 correct but no longer valid, 4 not enough information, 5 nothing found, 6 nothing given, 7 wrong or incomplete */
+            /** @description A certificate that is not good is a verdict, not an HTTP error. 0 correct and valid, 1 correct but not in force yet, 2 correct but suspended, 3 correct but no longer valid, 4 not enough information, 5 nothing found, 6 nothing given, 7 wrong or incomplete */
             verdict: number;
             meaning: components["schemas"]["Bilingual"];
             reasons: components["schemas"]["VerificationReason"][];
@@ -1173,7 +1173,7 @@ export interface components {
             /** Format: uuid */
             recordId: string;
         };
-        /** @description Format certhub-trust-bundle/1, see `certhub verify --help`. */
+        /** @description Format certhub-trust-bundle/1. `roots` (DER in base64); `issuers` with their seal certificates and the times between which each may sign; `types` with the departments that may issue them; `hubKeys` by use (answer, status, token, log); `statusLists` (statuslist+jwt, good for a week). Not signed: fetch it over TLS and compare the roots. */
         TrustBundle: {
             /** @constant */
             format: "certhub-trust-bundle/1";
@@ -1188,7 +1188,9 @@ export interface components {
             clientId?: components["schemas"]["ClientId"];
             caseNumber?: string;
             matterCode?: components["schemas"]["MatterCode"];
+            /** @description Recorded at or after. */
             from?: components["schemas"]["Time"];
+            /** @description Recorded before. */
             until?: components["schemas"]["Time"];
             after?: string;
             limit?: number;
@@ -1199,13 +1201,17 @@ export interface components {
             recordedAt: components["schemas"]["Time"];
             /** @enum {string} */
             kind: "access" | "certificate" | "registry" | "audit_read";
+            /** @description The operationId of what was done. */
             action: string;
             /** @enum {string} */
             outcome: "answered" | "refused" | "failed" | "done";
+            /** @description Why it was refused. */
             code?: string;
+            /** @description The caller; `certhub-operator` is a command at the machine of the hub. */
             clientId?: string;
             departmentCode?: string;
             matterCode?: string;
+            /** @description Digest over the fields of the record; the same as in the answer that the caller holds. */
             commitment: string;
             /** @description The record in full - who, what, why, which fields, digest of the answer. Holders appear as keyed pseudonyms. */
             body: {

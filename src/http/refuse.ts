@@ -56,6 +56,8 @@ export async function answerFault(
 
 async function recordedOr503(deps: FaultDeps, refusal: Refusal, request: FastifyRequest): Promise<Refusal> {
   const { operation } = request.routeOptions.config;
+  // Beyond its limit a stranger is not heard, so nothing was asked; a record of each would be what the limit is to prevent.
+  if (refusal.code === 'rate_limited' && request.call.caller === undefined) return refusal;
   if (operation?.recorded !== true || (refusal as { recorded?: unknown }).recorded === true) return refusal;
   const { caller, requestId, receivedAt } = request.call;
   const failed =

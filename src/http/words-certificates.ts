@@ -160,25 +160,25 @@ export const certificatesWords = {
     title: { en: 'Reason missing', zh: '缺少原因' },
     detail: {
       en: 'To return a certificate needs a reason that the pushing officer can act on.',
-      zh: '退回证照时须写明原因，以便报送人员修改。',
+      zh: '退回证照时须写明原因，以便推送的经办人修改。',
     },
     next: { en: 'Add reason.', zh: '请填写 reason。' },
   },
   reviewer_must_differ: {
     status: 403,
-    title: { en: 'Reviewer and pusher are the same officer', zh: '审核人与报送人相同' },
+    title: { en: 'Reviewer and pusher are the same officer', zh: '审核人与推送人相同' },
     detail: {
       en: 'The officer who pushed or last corrected a certificate must not review it.',
-      zh: '报送或最后更正证照的经办人不得审核该证照。',
+      zh: '推送或最后更正证照的经办人不得审核该证照。',
     },
     next: { en: 'Have another officer of the department review it.', zh: '请由本部门另一经办人审核。' },
   },
   revocation_reason_missing: {
     status: 422,
-    title: { en: 'Kind of revocation missing', zh: '缺少注销类别' },
+    title: { en: 'Kind of revocation missing', zh: '缺少撤销类别' },
     detail: {
       en: 'A revocation must say whether the certificate is cancelled in the normal course or was issued in error.',
-      zh: '撤销证照须区分正常注销与颁发有误。',
+      zh: '撤销证照须区分正常注销与错误签发。',
     },
     next: {
       en: 'Add revocationReason: cancelled or issued_in_error.',
@@ -199,14 +199,14 @@ export const certificatesWords = {
   },
   seal_key_missing: {
     status: 409,
-    title: { en: 'No seal key deposited', zh: '未托管签章密钥' },
+    title: { en: 'No seal key deposited', zh: '未寄存签章密钥' },
     detail: {
       en: 'The hub holds no seal key of your department that is registered for use now.',
       zh: '平台没有贵部门当前可用的签章密钥。',
     },
     next: {
-      en: 'Deposit a key and register its X.509 certificate, or bring your own seal with sdJwt.',
-      zh: '请托管密钥并登记其签章证书，或通过 sdJwt 提交自行签章的证照。',
+      en: 'Deposit a key and register its X.509 certificate (a deposited key counts from the next start of the hub), or bring your own seal with sdJwt.',
+      zh: '请寄存密钥并登记其签章证书（寄存的密钥在平台下次启动时生效），或通过 sdJwt 提交自行签章的证照。',
     },
   },
   seal_key_expired: {
@@ -229,8 +229,8 @@ export const certificatesWords = {
       zh: '所提交的 SD-JWT 签章验证不通过，或与已推送并审核的内容不一致；未通过的检查见 context。',
     },
     next: {
-      en: 'Sign the payload shown under sealing with a registered seal key, one disclosure per field, and send it again.',
-      zh: '请使用已登记的签章密钥对 sealing 中的内容签名，每个字段一个披露项，重新提交。',
+      en: 'Correct what context.reasons names: sign the payload shown under sealing with a registered seal key, one disclosure per field, and send it again.',
+      zh: '请按 context.reasons 所示修改：使用已登记的签章密钥对 sealing 中的内容签名，每个字段一个披露项，重新提交。',
     },
   },
   status_list_unknown: {

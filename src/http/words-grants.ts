@@ -49,8 +49,8 @@ export const grantsWords = {
     title: { en: 'Daily quota used up', zh: '当日用证额度已用完' },
     detail: { en: 'All lookups that the grant allows for today are used up.', zh: '该授权当日允许的调用次数已用完。' },
     next: {
-      en: 'Wait until tomorrow, or apply for a higher quota; check that no program runs in a loop.',
-      zh: '请次日再试或申请提高额度，并检查是否有程序循环调用。',
+      en: "Wait until the city's next day, or apply for a higher quota; check that no program runs in a loop.",
+      zh: '请次日再试，或向主管部门申请提高额度，并检查是否有程序循环调用。',
     },
   },
   holder_or_identifier_required: {

@@ -76,11 +76,11 @@ export const requestWords = {
     title: { en: 'Client or key no longer in force', zh: '接入系统或密钥已停用' },
     detail: {
       en: 'The client was disabled, or the key behind this token was revoked, after the token was issued.',
-      zh: '令牌签发之后，该接入系统被停用，或其密钥被撤销。',
+      zh: '令牌签发之后，该接入系统被停用，或其密钥被吊销。',
     },
     next: {
       en: "Ask the hub's administrator why; with a revoked key, obtain a token with a key in force.",
-      zh: '请向平台管理员了解原因；如密钥已撤销，请改用有效密钥获取令牌。',
+      zh: '请向平台管理员了解原因；如密钥已吊销，请改用有效密钥获取令牌。',
     },
   },
   role_required: {

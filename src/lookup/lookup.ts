@@ -96,12 +96,12 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
       trace.subjects = [deps.keys.holderKey(type, number)];
     }
     const covered = await coveredTypes(deps, question, call.caller.clientId, call.at);
-    // Side by side: what was read leaves only if the quota was there, and its record is written.
-    const [types, opened] = await Promise.all([
-      takeQuota(deps.reserve, covered, call.at),
-      read(deps, question, covered, call.at),
-    ]);
+    // Side by side: what was read leaves only if the quota was there, and its record is written. The quota speaks first.
+    const reading = read(deps, question, covered, call.at);
+    reading.catch(() => undefined);
+    const types = await takeQuota(deps.reserve, covered, call.at);
     trace.types = types;
+    const opened = await reading;
     trace.subjects = subjectsOf(deps, trace.subjects ?? [], opened);
     const found = await Promise.all(opened.map((each) => present(deps, each, question, types)));
     return { ok: true, found, evidence: found.map(evidenceOf), trace };

@@ -5,7 +5,7 @@ import { demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
 import type { Operation } from '../../src/http/contract.ts';
 import { parseJsonStrictly } from '../../src/verification/encoding.ts';
-import { anyJson, hostile, mutated, mutations, type Pools, valueOf } from './arbitraries.ts';
+import { anyJson, hostile, mutated, mutations, type Pools, valueOf, variationsOf } from './arbitraries.ts';
 import { logsAreClean } from './refuses.ts';
 import {
   certificateIn,
@@ -19,6 +19,7 @@ import {
   purpose,
   pushOf,
   registerClient,
+  type Sample,
   samples,
   textOf,
 } from './samples.ts';
@@ -61,7 +62,11 @@ const answered = (await world.client('school-enrolment').post('/v1/lookups', sou
   certificates: { sdJwt: string }[];
 };
 const sdJwts = answered.certificates.map(({ sdJwt }) => sdJwt);
-const seal = await newSeal(publicSecurity);
+const [seal, registered] = [await newSeal(publicSecurity), await newSeal(publicSecurity)];
+const { sha256 } = await expectAnswer<{ sha256: string }>(
+  admin.post(`/v1/departments/${publicSecurity}/seal-x509`, { chain: registered.chain }),
+  201,
+);
 
 /** What exists in this hub. Writes of the registry only meet what the tests afterwards do not need. */
 const shared: Pools = {
@@ -71,6 +76,7 @@ const shared: Pools = {
   certificateIssuingAuthorityCode: [publicSecurity],
   relatedCertificateIdentifier: certificates,
   clientId: [victim.clientId, 'fuzz-nobody'],
+  sha256: [sha256],
   kid: [victim.secret['kid'] ?? '', 'none'],
   grantId: grantIds,
   listId: ['1', '2', '2147483647'],
@@ -121,12 +127,29 @@ interface Made {
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly text: string | undefined;
-  /** What the text was made from, for the judgement; undefined where a form is sent. */
+  /** Whether the body alone does not decide. */
   readonly isSpoilt: boolean;
 }
 
+/** Now and then something hostile in the address; a parameter may then stand there twice. */
+const twists = fc.record({
+  at: fc.oneof(
+    { weight: 12, arbitrary: fc.constant('nowhere' as const) },
+    { weight: 3, arbitrary: fc.constantFrom('path' as const, 'query' as const, 'name' as const) },
+  ),
+  text: fc.constantFrom(...hostile),
+});
+
+/** Half of them variations of a body that works, so that the depths of a use case are reached too. */
+const bodiesOf = (generated: fc.Arbitrary<unknown>, sample: Sample): fc.Arbitrary<unknown> =>
+  fc.oneof(
+    { weight: 6, arbitrary: generated },
+    { weight: 6, arbitrary: variationsOf(sample.body ?? {}, generated) },
+    { weight: 1, arbitrary: anyJson },
+  );
+
 /** Requests for one operation: parameters and body by the contract, the body spoilt in half of them. */
-function requestsOf(operation: Operation): fc.Arbitrary<Made> {
+function requestsOf(operation: Operation, sample: Sample): fc.Arbitrary<Made> {
   const pools = poolsOf(operation.operationId);
   const own = (place: string) => operation.parameters.filter((each) => each.in === place);
   const params = fc.record(
@@ -137,17 +160,16 @@ function requestsOf(operation: Operation): fc.Arbitrary<Made> {
     { requiredKeys: [] },
   );
   const { body } = operation;
-  const content =
-    body === undefined
-      ? fc.constant(undefined)
-      : fc.oneof({ weight: 12, arbitrary: valueOf(pools, body.schema) }, { weight: 1, arbitrary: anyJson });
-  return fc.tuple(params, query, content, mutations).map(([params, query, value, mutation]) => {
+  const content = body === undefined ? fc.constant(undefined) : bodiesOf(valueOf(pools, body.schema), sample);
+  return fc.tuple(params, query, content, mutations, twists).map(([params, query, value, mutation, twist]) => {
     const address = operation.path.replace(/\{([^}]+)\}/g, (_all, name: string) =>
-      encodeURIComponent(String(params[name])),
+      encodeURIComponent(twist.at === 'path' ? twist.text : String(params[name])),
     );
-    const search = new URLSearchParams(
-      Object.entries(query).map(([name, each]): [string, string] => [name, String(each)]),
-    ).toString();
+    const pairs = Object.entries(query).map(([name, each]): [string, string] => [name, String(each)]);
+    const [first] = own('query');
+    if (twist.at === 'query') pairs.push([first?.name ?? 'canary', twist.text]);
+    if (twist.at === 'name') pairs.push([twist.text, '1']);
+    const search = new URLSearchParams(pairs).toString();
     const isForm = body?.mediaType.endsWith('urlencoded') === true;
     const isObject = typeof value === 'object' && value !== null;
     return {
@@ -162,7 +184,7 @@ function requestsOf(operation: Operation): fc.Arbitrary<Made> {
           : isForm
             ? textOf(operation.operationId, isObject ? (value as Record<string, unknown>) : {})
             : mutated(value, mutation),
-      isSpoilt: isForm,
+      isSpoilt: isForm || twist.at !== 'nowhere',
     };
   });
 }
@@ -170,7 +192,7 @@ function requestsOf(operation: Operation): fc.Arbitrary<Made> {
 const wrongForm = ['malformed_json', 'duplicate_key', 'forbidden_character'];
 const wrongShape = ['contract_violation', 'number_for_identifier', 'purpose_missing', 'idempotency_key_missing'];
 
-/** Whether a body is as the contract says, by a reading that is not the hub's. */
+/** Whether a body is as the contract says: its form by the hub's reader, which has tests of its own, its shape by a second one. */
 const isSound = (operation: Operation, text: string): boolean => {
   const parsed = parseJsonStrictly(text);
   return parsed.ok && operation.body !== undefined && faultOf(operation.body.schema, parsed.value) === undefined;
@@ -213,11 +235,12 @@ for (const operation of operations) {
   await t.test(`invariant 9, a schema fuzzer: ${operationId}`, async (t) => {
     const hasInput = operation.parameters.length > 0 || operation.body !== undefined;
     const [role] = operation.roles;
+    const sample = await samples[operationId as OperationId](world);
     const token = operation.bearer
       ? await world.client(clientOfRole[role as keyof typeof clientOfRole]).token()
       : undefined;
     await fc.assert(
-      fc.asyncProperty(requestsOf(operation), async (made) => {
+      fc.asyncProperty(requestsOf(operation, sample), async (made) => {
         sent += 1;
         const got = await send(hub.url, {
           method,
@@ -235,6 +258,47 @@ for (const operation of operations) {
     t.ok(statuses.get(operationId));
   });
 }
+
+await t.test('hostile texts go the whole way from push to proof and come out as they went in', async (t) => {
+  const issuer = world.client('psb-issuer');
+  const code = ownType['certificateTypeCode'];
+  const grant = newGrant({ certificateTypeCode: code, fields: ['note', 'certificateHolders', 'certificateNumber'] });
+  await expectAnswer(admin.post('/v1/grants', grant), 201);
+  for (const each of hostile) {
+    const text = each.slice(0, 90);
+    const officer = { id: text.slice(0, 60), name: text };
+    const holders = [{ type: '414', number: 'E12345678', name: text }];
+    const pushed = await expectAnswer<{ certificateIdentifier: string }>(
+      issuer.post('/v1/certificates', {
+        certificateTypeCode: code,
+        certificateNumber: text,
+        certificateName: text,
+        certificateIssuedDate: '2026-01-01',
+        certificateEffectiveDate: '2026-01-01',
+        holders,
+        fields: { note: text },
+        officer,
+      }),
+      201,
+    );
+    const path = `/v1/certificates/${pushed.certificateIdentifier}`;
+    const other = { id: `${officer.id}-2`, name: text };
+    await expectAnswer(issuer.post(`${path}/reviews`, { decision: 'approve', officer: other, reason: text }), 200);
+    await expectAnswer(issuer.post(`${path}/seals`, { officer }), 200);
+    const { certificates: found } = await expectAnswer<{ certificates: { sdJwt: string; fields: unknown }[] }>(
+      world.client('school-enrolment').post('/v1/lookups', {
+        purpose: { ...purpose, caseNumber: text, officer, note: text },
+        level: 'fields',
+        certificateIdentifier: pushed.certificateIdentifier,
+      }),
+      200,
+    );
+    const fields = { note: text, certificateHolders: holders, certificateNumber: text };
+    t.strictSame(found[0]?.fields, fields, JSON.stringify(text.slice(0, 20)));
+    const verified = await hub.anyone.post('/v1/verifications', { sdJwt: found[0]?.sdJwt });
+    t.match(verified.body, { verdict: 0, certificates: [{ disclosed: fields }] });
+  }
+});
 
 await t.test('afterwards the hub is ready, and a lookup and a verification work', async (t) => {
   t.comment(

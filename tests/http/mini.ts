@@ -11,6 +11,9 @@ import { bearerToken, openTokens, type TokenSettings, type Tokens } from '../../
 import type { Caller, Role } from '../../src/ids.ts';
 import { parseJsonStrictly } from '../../src/verification/encoding.ts';
 
+/** A test calls more often than a stranger may. */
+const unlimited = { max: 1e6, windowMilliseconds: 60_000 };
+
 export const issuer = 'https://hub.example';
 export const audience = 'https://hub.example/v1';
 
@@ -223,7 +226,7 @@ export async function startMini(given: MiniOptions = {}): Promise<Mini> {
     },
     log: openLog({ level: 'info', write: (line) => lines.push(line) }),
     now: () => clock.now,
-    options: { tokenRateLimit: { max: 1e6, windowMilliseconds: 60_000 }, ...given.options },
+    options: { tokenRateLimit: unlimited, publicRateLimit: unlimited, ...given.options },
   });
   await server.app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = server.app.server.address() as AddressInfo;

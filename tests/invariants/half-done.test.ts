@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { Reply } from '../../src/cli/api-client.ts';
-import { testDatabase } from '../support/database.ts';
 import { checkStore, countRows } from '../support/check-records.ts';
+import { testDatabase } from '../support/database.ts';
 import { type Fault, type Plan, postgresProxy } from '../support/faulty.ts';
 import { exampleKeys, startHub } from '../support/start-hub.ts';
 import { added, clientsOf, codeOf, send, type WriteKind, writeKinds } from '../support/workload.ts';

@@ -24,9 +24,9 @@ import {
   newClientKey,
   newRoot,
   newSealChain,
+  type Problem,
   permitFields,
   permitOf,
-  type Problem,
   question,
   revised,
 } from '../support/workload.ts';

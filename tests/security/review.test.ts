@@ -240,3 +240,19 @@ await t.test(
     t.match(said.join(''), 'the-real-hub.test');
   },
 );
+
+await t.test('a flood of calls without a token is cut off before it fills the disk with records', async (t) => {
+  const flooded = await startHub(t, { env: { CERTHUB_RATE_LIMIT_PER_MINUTE: '40' } });
+  const count = (): Promise<number> => scalar(flooded, 'select count(*) from records');
+  const before = await count();
+  const replies = await Promise.all(Array.from({ length: 90 }, () => flooded.anyone.post('/v1/lookups', {})));
+  const limited = replies.filter(({ status }) => status === 429);
+  t.equal(limited.length, 50, 'beyond the limit nobody is heard');
+  t.ok(limited.every(({ headers }) => Number(headers.get('retry-after')) > 0));
+  t.equal((await count()) - before, 40, 'what was heard is on record');
+  t.equal(
+    (await flooded.client('school-enrolment').get('/v1/certificate-types')).status,
+    200,
+    'who has a token is heard',
+  );
+});

@@ -1,4 +1,6 @@
 import type { Transaction } from 'kysely';
+import { recordKinds } from '../../src/audit/entry.ts';
+import { decodeBody, type RecordBody, readBody } from '../../src/audit/record-body.ts';
 import { readTypes } from '../../src/catalogue/store.ts';
 import { type CertificateContents, openRow } from '../../src/certificates/certificate-row.ts';
 import { readEvents } from '../../src/certificates/events.ts';
@@ -10,8 +12,6 @@ import { allDepartments } from '../../src/departments/store.ts';
 import { listRootRows, listSealRows } from '../../src/departments/trust-store.ts';
 import { loadGrants } from '../../src/grants/store.ts';
 import { idBytes } from '../../src/ids.ts';
-import { decodeBody, type RecordBody, readBody } from '../../src/audit/record-body.ts';
-import { recordKinds } from '../../src/audit/entry.ts';
 import type { Keys } from '../../src/signing/key-store.ts';
 import { unverifiedLeafKey } from '../../src/verification/certificate-status.ts';
 import { commitRecord } from '../../src/verification/commitment.ts';

@@ -1,11 +1,11 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { exampleDepartments, starterTypes } from '../../src/catalogue/starter-types.ts';
 import type { ApiClient, Reply } from '../../src/cli/api-client.ts';
 import { demoTypes, type PushBody } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
 import { type Person, personOf } from '../../src/cli/demo/people.ts';
 import { exampleFolder } from '../../src/cli/demo/registry.ts';
-import { starterTypes, exampleDepartments } from '../../src/catalogue/starter-types.ts';
 import { keySigner } from '../../src/signing/signer.ts';
 import { issueX509, type X509Issuer } from '../../src/signing/x509-issue.ts';
 import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
