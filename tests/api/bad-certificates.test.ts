@@ -351,14 +351,13 @@ await t.test('reviews, seals and status changes out of turn', async (t) => {
     correctCertificate: ['pending_review', 'returned'],
     reviseCertificate: ['valid', 'suspended'],
   };
-  for (const [state, identifier] of Object.entries(inState)) {
-    for (const operationId of Object.keys(bodies) as Moving[]) {
+  for (const operationId of Object.keys(bodies) as Moving[]) {
+    for (const [state, identifier] of Object.entries(inState)) {
       if (allowed[operationId].includes(state)) continue;
-      const early = operationId === 'sealCertificate' && ['pending_review', 'returned'].includes(state);
-      await refuses(t, `when ${state}`, about(operationId, identifier), [
-        409,
-        early ? 'review_required' : 'wrong_state',
-      ]);
+      const code = `${operationId} ${state}`.match(/^seal.* (pending_review|returned)$/)
+        ? 'review_required'
+        : 'wrong_state';
+      await refuses(t, `when ${state}`, about(operationId, identifier), [409, code]);
     }
   }
   const at = (state: string): string => inState[state] ?? '';
@@ -403,7 +402,27 @@ await t.test('reviews, seals and status changes out of turn', async (t) => {
   await change({ action: 'revoke', revocationReason: 'canary' }, [400, 'contract_violation', '/revocationReason']);
   await change({ action: 'suspend', revocationReason: 'cancelled' }, [400, 'contract_violation', '/revocationReason']);
   await change({ action: 'destroy' }, [400, 'contract_violation', '/action']);
+});
 
+await t.test('certificates that are not there, or not one’s own', async (t) => {
+  const valid = await certificateIn(world, 'valid');
+  const pending = await certificateIn(world, 'pending_review');
+  const refuses = await refusing(world);
+  type Moving =
+    | 'reviewCertificate'
+    | 'sealCertificate'
+    | 'changeCertificateStatus'
+    | 'correctCertificate'
+    | 'reviseCertificate';
+  const bodies: Record<Moving, Record<string, unknown>> = {
+    reviewCertificate: { decision: 'approve', officer: reviewer },
+    sealCertificate: {},
+    changeCertificateStatus: { action: 'suspend', reason: '金丝雀缘由' },
+    correctCertificate: sound,
+    reviseCertificate: sound,
+  };
+  const about = (operationId: Moving, certificateIdentifier: string, as = 'psb-issuer') =>
+    ({ operationId, params: { certificateIdentifier }, body: bodies[operationId], as }) as const;
   const unknown = identifierOf('CANARYNOSUCH');
   for (const operationId of Object.keys(bodies) as Moving[]) {
     const typo = wrongLast(valid);
@@ -418,7 +437,7 @@ await t.test('reviews, seals and status changes out of turn', async (t) => {
       const problem = await refuses(
         t,
         'by another department',
-        about(operationId, identifier, bodies[operationId], 'civil-affairs-issuer'),
+        about(operationId, identifier, 'civil-affairs-issuer'),
         [403, 'wrong_department'],
       );
       told.push({ ...problem, requestId: '' });

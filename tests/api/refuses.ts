@@ -90,44 +90,49 @@ export async function exchange(world: World, bad: Bad): Promise<Got> {
   });
 }
 
+/** What the answer and the database tell of a refusal, in a form to compare. */
+function verdictOf(bad: Bad, got: Got, [before, after]: readonly [Snapshot, Snapshot]) {
+  const operation = operationOf(bad.operationId);
+  const isForm = isReached(bad) && operation.body?.mediaType.endsWith('urlencoded') === true;
+  const { code, context } = got.json as Problem;
+  const pointer = context?.['pointer'];
+  const { action, outcome, code: recorded } = after.lastRecord ?? {};
+  return {
+    told: [got.status, code, ...(typeof pointer === 'string' ? [pointer] : [])],
+    form: faultOfProblem(got, isForm ? 'application/json' : undefined),
+    echoes: echoesOf(bad, got),
+    changed: changedTables(before, after),
+    records: after.records === before.records ? [] : [after.records - before.records, action, outcome, recorded],
+  };
+}
+
+/** False for a request that no operation is asked by: another method, another address. */
+const isReached = (bad: Bad): boolean => bad.method === undefined && bad.path === undefined;
+
 /**
  * Makes the check for one bad request after the other: the answer is the expected problem in full form, repeats no value, nothing
  * in the database changed (idempotency keys included), and on a recorded operation there is exactly one record more, of this refusal.
  */
 export async function refusing(world: World): Promise<Refuses> {
   let before: Snapshot = await world.snapshot();
-  return async (t, what, bad, [status, code, pointer]) => {
-    const operation = operationOf(bad.operationId);
+  return async (t, what, bad, expected) => {
+    const [, code] = expected;
+    const isRecorded = isReached(bad) && (operationOf(bad.operationId).recorded || recordedAlways.has(code));
     const got = await exchange(world, bad);
     const after = await world.snapshot();
-    const problem = got.json as Problem;
-    const isReached = bad.method === undefined && bad.path === undefined;
-    const isRecorded = isReached && (operation.recorded || recordedAlways.has(code));
-    const isForm = isReached && operation.body?.mediaType.endsWith('urlencoded') === true;
-    const told: unknown = problem.context?.['pointer'];
     t.strictSame(
+      verdictOf(bad, got, [before, after]),
       {
-        told: [got.status, problem.code, ...(typeof told === 'string' ? [told] : [])],
-        form: faultOfProblem(got, isForm ? 'application/json' : undefined),
-        echoes: echoesOf(bad, got),
-        changed: changedTables(before, after),
-        records: after.records - before.records,
-        record: isRecorded
-          ? [after.lastRecord?.['action'], after.lastRecord?.['outcome'], after.lastRecord?.['code']]
-          : [],
-      },
-      {
-        told: [status, code, ...(pointer === undefined ? [] : [pointer])],
+        told: [...expected],
         form: [],
         echoes: [],
         changed: [],
-        records: isRecorded ? 1 : 0,
-        record: isRecorded ? [bad.operationId, 'refused', code] : [],
+        records: isRecorded ? [1, bad.operationId, 'refused', code] : [],
       },
       `${bad.operationId}: ${what}: ${code}`,
     );
     before = after;
-    return problem;
+    return got.json as Problem;
   };
 }
 
