@@ -8,7 +8,7 @@ import { ensurePartitions, insertRecords, type RecordRow } from './audit/store.t
 import { type Catalogue, watchCatalogue } from './catalogue/catalogue.ts';
 import { grantableFields } from './catalogue/certificate-type.ts';
 import { catalogueHandlers } from './catalogue/routes.ts';
-import { dayOf } from './certificates/city-day.ts';
+import { dayOf, endOfDay } from './certificates/city-day.ts';
 import { certificatesHandlers } from './certificates/routes.ts';
 import { statusLists } from './certificates/status-list.ts';
 import { trustBundles } from './certificates/trust-bundle.ts';
@@ -260,6 +260,7 @@ function hubHandlers(core: Core, tokens: Tokens): Handlers {
       grantsOf: (clientId) => grantsOf(grants, clientId),
       findType,
       reserve: quotaCounter({ db, day: (at) => dayOf(at, cityTimeZone) }),
+      nextDay: (at) => endOfDay(dayOf(at, cityTimeZone), cityTimeZone),
       signAnswer: (payload) => signCompactJws({ signer: keys.answer, typ: 'certhub-answer+jwt', payload }),
       issuer,
     }),

@@ -99,7 +99,7 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
     // Side by side: what was read leaves only if the quota was there, and its record is written. The quota speaks first.
     const reading = read(deps, question, covered, call.at);
     reading.catch(() => undefined);
-    const types = await takeQuota(deps.reserve, covered, call.at);
+    const types = await takeQuota(deps, covered, call.at);
     trace.types = types;
     const opened = await reading;
     trace.subjects = subjectsOf(deps, trace.subjects ?? [], opened);
@@ -130,8 +130,14 @@ async function read(
       : (await readByIdentifier(db, about.certificate.series, about.certificate.version)).slice(0, 1);
   // Opened before any is chosen by what it says: a version or state that somebody else wrote must not hide another row.
   const opened = rows.map((row) => ({ row, contents: openRow(keys.box, row), status: statusAt(row, at) }));
-  return about.by === 'holder' ? newestOfSeries(opened) : opened;
+  return (about.by === 'holder' ? newestOfSeries(opened) : opened).toSorted(inForceThenNewest);
 }
+
+/** What a reader wants stands first: certificates in force, the newest before the older ones. */
+const inForceThenNewest = (a: OpenedCertificate, b: OpenedCertificate): number =>
+  Number(b.status === 'valid') - Number(a.status === 'valid') ||
+  b.row.effective_from.getTime() - a.row.effective_from.getTime() ||
+  (a.row.identifier < b.row.identifier ? -1 : 1);
 
 function newestOfSeries(opened: readonly OpenedCertificate[]): OpenedCertificate[] {
   const newest = new Map<string, OpenedCertificate>();

@@ -29,6 +29,8 @@ export interface PermissionDeps {
   readonly grantsOf: (clientId: string) => Promise<readonly Grant[]>;
   readonly findType: (certificateTypeCode: string) => Promise<LookupType | undefined>;
   readonly reserve: Reserve;
+  /** When the city's next day begins, and with it new quotas. */
+  readonly nextDay: (at: Date) => Date;
 }
 
 /**
@@ -80,12 +82,17 @@ export async function coveredTypes(
 }
 
 /** Takes one lookup of each type from a grant that covers it. Refuses `quota_exceeded` when the day of all of them is used up. */
-export function takeQuota(reserve: Reserve, covered: readonly CoveredType[], at: Date): Promise<PermittedType[]> {
+export function takeQuota(
+  { reserve, nextDay }: Pick<PermissionDeps, 'reserve' | 'nextDay'>,
+  covered: readonly CoveredType[],
+  at: Date,
+): Promise<PermittedType[]> {
   return Promise.all(
     covered.map(async ({ query, type, candidates }) => {
       const permission = await firstWithQuota(reserve, candidates, at);
       if (permission === undefined) {
-        throw new Refusal('quota_exceeded', { certificateTypeCode: query.certificateTypeCode });
+        const retryAfterSeconds = Math.ceil((nextDay(at).getTime() - at.getTime()) / 1_000);
+        throw new Refusal('quota_exceeded', { certificateTypeCode: query.certificateTypeCode, retryAfterSeconds });
       }
       return { query, type, permission };
     }),

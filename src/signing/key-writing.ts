@@ -112,7 +112,7 @@ export async function writeHubKey(input: {
   return { entry, fingerprints: [fingerprint] };
 }
 
-const hubNames = { answer: '电子证照共享枢纽应答签名', status: '电子证照状态列表签名' } as const;
+const hubNames = { answer: '电子证照共享平台应答签名', status: '电子证照状态列表签名' } as const;
 
 /** Makes a 32-byte secret: an index generation or an encryption key. */
 export function writeSecret(directory: string, kind: 'index' | 'encryption', number: number): Written<ManifestSecret> {

@@ -189,7 +189,7 @@ const words: Readonly<Record<ReasonCode, readonly [zh: string, en: string]>> = {
   field_not_disclosed: ['证照未披露该字段', 'the certificate does not disclose the field'],
   field_differs: ['字段内容与证照不符', 'the field differs from the certificate'],
   answer_malformed: ['应答内容格式错误', 'the answer is malformed'],
-  answer_issuer: ['应答来自其他枢纽', 'the answer is from another hub'],
+  answer_issuer: ['应答来自其他平台', 'the answer is from another hub'],
   answer_from_future: ['应答时间晚于当前时间', 'the answer is from the future'],
   answer_key_not_in_force: ['应答签名密钥当时不在有效期', 'the key of the answer was not in force'],
   answer_certificate_differs: ['证照与应答所述不符', 'the certificate is not the one the answer names'],

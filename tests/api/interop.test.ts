@@ -4,8 +4,8 @@ import { SDJwtInstance, type SdJwtPayload } from '@sd-jwt/core';
 import { createLocalJWKSet, decodeProtectedHeader, importX509, type JSONWebKeySet, jwtVerify } from 'jose';
 import createClient from 'openapi-fetch';
 import * as oidc from 'openid-client';
-import t from 'tap';
-import { demoTypes } from '../../src/cli/demo/certificates.ts';
+import t, { type Test } from 'tap';
+import { type DemoPush, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { demoClientKey } from '../../src/cli/demo/registry.ts';
 import type { paths } from '../../src/http/contract.gen.ts';
 import { get, noOpenssl, openssl, opensslAccepts, put, workFolder } from '../signing/openssl.ts';
@@ -95,11 +95,8 @@ async function generated(clientId: string) {
 }
 const fresh = () => ({ 'Idempotency-Key': randomUUID() });
 
-await t.test('invariant 9: a client generated from the contract goes the whole way', async (t) => {
-  const card = pushOf(demoTypes.residentIdCard, 1);
-  const [holder] = card.body.holders;
-  if (holder === undefined) throw new Error('no holder');
-  const police = await generated('psb-issuer');
+/** Push, an early seal that is refused, queue, review, seal: what an issuer's own software does. */
+async function issueWith(t: Test, police: Awaited<ReturnType<typeof generated>>, card: DemoPush): Promise<string> {
   const pushed = await police.POST('/v1/certificates', {
     params: { header: fresh() },
     body: { ...card.body, holders: [...card.body.holders], fields: { ...card.body.fields } },
@@ -123,8 +120,10 @@ await t.test('invariant 9: a client generated from the contract goes the whole w
     body: {},
   });
   t.match(sealed.data, { state: 'valid', sdJwt: String });
+  return certificateIdentifier;
+}
 
-  const admin = await generated('hub-admin');
+async function grantWith(t: Test, admin: Awaited<ReturnType<typeof generated>>): Promise<string | undefined> {
   const granted = await admin.POST('/v1/grants', {
     params: { header: fresh() },
     body: {
@@ -141,7 +140,17 @@ await t.test('invariant 9: a client generated from the contract goes the whole w
     },
   });
   t.equal(granted.data?.state, 'in_force');
+  return granted.data?.grantId;
+}
 
+await t.test('invariant 9: a client generated from the contract goes the whole way', async (t) => {
+  const card = pushOf(demoTypes.residentIdCard, 1);
+  const [holder] = card.body.holders;
+  if (holder === undefined) throw new Error('no holder');
+  const police = await generated('psb-issuer');
+  const certificateIdentifier = await issueWith(t, police, card);
+
+  const grantId = await grantWith(t, await generated('hub-admin'));
   const school = await generated('school-enrolment');
   const answer = await school.POST('/v1/lookups', {
     body: {
@@ -154,7 +163,7 @@ await t.test('invariant 9: a client generated from the contract goes the whole w
   t.match(found, {
     certificateIdentifier,
     status: 'valid',
-    grantId: granted.data?.grantId,
+    grantId,
     fields: { name: holder.name, birthDate: card.body.fields['birthDate'] },
   });
 

@@ -313,7 +313,9 @@ await t.test(
     for (let used = 0; used < 3; used += 1) {
       t.equal((await school.post('/v1/lookups', byHolder(card, named))).status, 200);
     }
-    await refused(t, hub, school, byHolder(card, named), [429, 'quota_exceeded']);
+    const over = await refused(t, hub, school, byHolder(card, named), [429, 'quota_exceeded']);
+    const wait = Number(over.context?.['retryAfterSeconds']);
+    t.ok(wait > 0 && wait <= 86_400, 'it says when the quota begins anew');
     await hub.client('hub-admin').post(`/v1/grants/${grantId}/revocations`, { reason: 'no longer needed' });
     await refused(t, hub, school, byHolder(card, named), [403, 'grant_revoked']);
   },
