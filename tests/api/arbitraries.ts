@@ -11,7 +11,7 @@ export const hostile: readonly string[] = [
   '$' + '{7*7}{{constructor.constructor("return process")()}}<%= 7*7 %>',
   '<script>alert(1)</script><img src=x onerror=alert(1)>',
   '../../../../etc/passwd',
-  'line one\r\nset-cookie: session=1\r\n\r\n{"level":"fatal"}',
+  'line one\r\nset-cookie: a=1\r\n\r\n{"level":"fatal"}',
   '\u0007\u001b[31mred\u001b[0m\u007f\u0085',
   '\u202e\u2066right to left\u2069\u202c',
   '𠮷𝒳👩‍👩‍👧‍👦 four bytes each',

@@ -279,7 +279,9 @@ await t.test('invariant 8: a push that comes twice', async (t) => {
     first.body,
     'in any order',
   );
-  t.strictSame((await world.snapshot()).tables, before.tables, 'and nothing changed');
+  const after = await world.snapshot();
+  t.strictSame(after.tables, before.tables, 'and nothing changed');
+  t.equal(after.records - before.records, 2, 'invariant 1: each of these answers has its own record');
   const refuses = await refusing(world);
   const push = (body: Record<string, unknown>, idempotencyKey = randomUUID()) =>
     ({ operationId: 'pushCertificate', body, headers: { 'idempotency-key': idempotencyKey } }) as const;
@@ -308,6 +310,8 @@ await t.test('invariant 8: a push that comes twice', async (t) => {
   const path = `/v1/certificates/${certificateIdentifier}`;
   await expectAnswer(client.post(`${path}/reviews`, { decision: 'approve', officer }), 200);
   await expectAnswer(client.post(`${path}/seals`, {}), 200);
+  const refusesSealed = await refusing(world);
+  await refusesSealed(t, 'the current version once it is sealed', push(body), [409, 'version_outdated']);
   const next = await expectAnswer<{ certificateIdentifier: string }>(
     client.post(`${path}/versions`, { ...sound }),
     201,

@@ -107,34 +107,36 @@ function openRecord(row: Row<'records'>, keys: Keys): OpenedRecord {
 
 /** Search columns whose value is not that of the record's body. */
 function columnFaults(row: Row<'records'>, body: RecordBody, keys: Keys): string[] {
-  const outcome = body['outcome'] as { result: string; code?: string };
-  const client = body['client'] as { clientId: string; department: string } | null;
-  const purpose = body['purpose'] as { matterCode: string; caseNumber: string } | null;
-  const officer = body['officer'] as { id: string } | null;
+  const said = (part: string, name: string): string =>
+    asText((body[part] as Readonly<Record<string, unknown>> | null)?.[name]);
+  const keyed = (axis: 'case' | 'officer', value: string): string =>
+    value === '' ? '' : keys.searchKey(axis, value).toString('hex');
   const [subject, ...others] = (body['subjects'] ?? []) as string[];
-  const expected: Record<string, unknown> = {
-    recorded_at: body['recordedAt'],
-    kind: recordKinds[body['kind'] as keyof typeof recordKinds],
-    action: body['action'],
-    outcome: outcome.result,
-    code: outcome.code ?? null,
-    client_id: client?.clientId ?? null,
-    department_code: client?.department ?? null,
-    matter_code: purpose?.matterCode ?? null,
-    case_key: purpose === null ? null : keys.searchKey('case', purpose.caseNumber).toString('hex'),
-    officer_key: officer === null ? null : keys.searchKey('officer', officer.id).toString('hex'),
-    holder_key: subject ?? null,
-    other_holder_keys: others.length === 0 ? null : others.join(),
+  const expected: Partial<Record<keyof Row<'records'>, string>> = {
+    recorded_at: asText(body['recordedAt']),
+    kind: asText(recordKinds[body['kind'] as keyof typeof recordKinds]),
+    action: asText(body['action']),
+    outcome: said('outcome', 'result'),
+    code: said('outcome', 'code'),
+    client_id: said('client', 'clientId'),
+    department_code: said('client', 'department'),
+    matter_code: said('purpose', 'matterCode'),
+    case_key: keyed('case', said('purpose', 'caseNumber')),
+    officer_key: keyed('officer', said('officer', 'id')),
+    holder_key: asText(subject),
+    other_holder_keys: others.join(),
   };
-  const actual: Record<string, unknown> = {
-    ...row,
-    recorded_at: row.recorded_at.toISOString(),
-    case_key: row.case_key?.toString('hex') ?? null,
-    officer_key: row.officer_key?.toString('hex') ?? null,
-    holder_key: row.holder_key?.toString('hex') ?? null,
-    other_holder_keys: row.other_holder_keys?.map((key) => key.toString('hex')).join() ?? null,
-  };
-  return Object.keys(expected).filter((name) => expected[name] !== actual[name]);
+  return Object.entries(expected).flatMap(([name, text]) =>
+    asText(row[name as keyof Row<'records'>]) === text ? [] : [name],
+  );
+}
+
+/** A value of a column as text to compare; what is absent is empty. */
+function asText(value: unknown): string {
+  if (Buffer.isBuffer(value)) return value.toString('hex');
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return value.map(asText).join();
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
 interface Version {
@@ -143,100 +145,129 @@ interface Version {
 }
 
 async function proveCertificates(trx: Trx, keys: Keys, records: readonly OpenedRecord[]): Promise<string[]> {
-  const rows = await trx.selectFrom('certificates').selectAll().execute();
+  const faults: string[] = [];
+  const versions = await readVersions(trx);
+  const headers = new Map<string, string>();
+  for (const { sha256, header } of await trx.selectFrom('seal_headers').selectAll().execute()) {
+    headers.set(sha256.toString('hex'), header);
+    faults.push(...broken([headerSha256(header) === sha256.toString('hex'), 'a seal header has another hash']));
+  }
+  const eventsOf = new Map<string, Events>();
+  for (const { series } of await trx.selectFrom('certificate_events').select('series').distinct().execute()) {
+    eventsOf.set(series, await readEvents(trx, keys.box, series));
+  }
+  const entries = await trx.selectFrom('status_entries').selectAll().execute();
+  const published = new Map(entries.map((entry) => [`${entry.list_id}/${entry.idx}`, entry.value]));
+  const steps = countBy(
+    records.filter(({ kind }) => kind === 'certificate'),
+    ({ body }) => `${(body['certificates'] as string[])[0]} ${(body['detail'] as { step: string }).step}`,
+  );
+  for (const [versionId, version] of versions) {
+    const proved = proveVersion(version, keys, headers);
+    faults.push(...proved.faults.map((fault) => `${versionId}: ${fault}`));
+    if (proved.whole === undefined) continue;
+    const { first, contents } = proved.whole;
+    const { identifier, state } = first;
+    const events = (eventsOf.get(first.series) ?? []).filter((event) => event.version === first.version);
+    const place = `${first.status_list}/${first.status_index}`;
+    faults.push(
+      ...broken(
+        [published.get(place) === statusOf(state), `${identifier}: published status`],
+        [published.delete(place), `${identifier}: no status index of its own`],
+        [(contents.sealed === undefined) === (first.sealed_at === null), `${identifier}: sealed_at`],
+      ),
+      ...proveLife(first, events).map((fault) => `${identifier}: ${fault}`),
+      ...proveSteps(identifier, events, steps),
+    );
+  }
+  faults.push(...[...published.keys()].map((place) => `status index ${place} belongs to no certificate`));
+  faults.push(...[...steps.keys()].map((step) => `${step}: a record without its event`));
+  const known = new Set(
+    [...versions.values()].flatMap(({ entry }) => (entry ? [`${entry.series} ${entry.version}`] : [])),
+  );
+  for (const [series, events] of eventsOf) {
+    faults.push(
+      ...broken(...events.map(({ version }): Claim => [known.has(`${series} ${version}`), `${series}: a stray event`])),
+    );
+  }
+  return [...faults, ...proveSuccession([...versions.values()])];
+}
+
+type Events = Awaited<ReturnType<typeof readEvents>>;
+
+async function readVersions(trx: Trx): Promise<Map<string, Version>> {
+  const versions = new Map<string, Version>();
   const entries = await trx
     .selectFrom('certificate_versions')
     .selectAll()
     .orderBy('series')
     .orderBy('version')
     .execute();
-  const statuses = await trx.selectFrom('status_entries').selectAll().execute();
-  const eventsOf = new Map<string, Awaited<ReturnType<typeof readEvents>>>();
-  const faults: string[] = [];
-  const events = await trx.selectFrom('certificate_events').select('series').distinct().execute();
-  for (const { series } of events) eventsOf.set(series, await readEvents(trx, keys.box, series));
-
-  const versions = new Map<string, Version>();
   for (const entry of entries) versions.set(entry.version_id, { entry, rows: [] });
-  for (const row of rows) {
-    const version = versions.get(row.version_id) ?? { entry: undefined, rows: [] };
-    versions.set(row.version_id, { ...version, rows: [...version.rows, row] });
+  for (const row of await trx.selectFrom('certificates').selectAll().execute()) {
+    const { entry, rows } = versions.get(row.version_id) ?? { entry: undefined, rows: [] };
+    versions.set(row.version_id, { entry, rows: [...rows, row] });
   }
-  const headers = new Map<string, string>();
-  for (const { sha256, header } of await trx.selectFrom('seal_headers').selectAll().execute()) {
-    headers.set(sha256.toString('hex'), header);
-    if (headerSha256(header) !== sha256.toString('hex')) faults.push('a seal header has another hash');
-  }
-  const published = new Map(statuses.map((entry) => [`${entry.list_id}/${entry.idx}`, entry.value]));
-  const steps = countBy(
-    records.filter(({ kind }) => kind === 'certificate'),
-    ({ body }) => `${(body['certificates'] as string[])[0]} ${(body['detail'] as { step: string }).step}`,
-  );
-  for (const [versionId, version] of versions) {
-    const found = proveVersion(version, { keys, headers });
-    faults.push(...found.faults.map((fault) => `${versionId}: ${fault}`));
-    if (found.first === undefined) continue;
-    const { first, contents } = found;
-    const own = (eventsOf.get(first.series) ?? []).filter((event) => event.version === first.version);
-    faults.push(...proveLife(first, own).map((fault) => `${first.identifier}: ${fault}`));
-    const counted = countBy(own, ({ action }) => `${first.identifier} ${action}`);
-    for (const [step, times] of counted) {
-      if (steps.get(step) !== times) faults.push(`${step}: ${times} events, ${steps.get(step) ?? 0} records`);
-      steps.delete(step);
-    }
-    const place = `${first.status_list}/${first.status_index}`;
-    if (published.get(place) !== statusOf(first.state)) faults.push(`${first.identifier}: published status`);
-    if (!published.delete(place)) faults.push(`${first.identifier}: no status index of its own`);
-    if ((contents.sealed !== undefined) !== (first.sealed_at !== null)) faults.push(`${first.identifier}: sealed_at`);
-  }
-  faults.push(...[...published.keys()].map((place) => `status index ${place} belongs to no certificate`));
-  faults.push(...[...steps.keys()].map((step) => `${step}: a record without its event`));
-  const known = new Set(entries.map(({ series, version }) => `${series} ${version}`));
-  for (const [series, list] of eventsOf) {
-    for (const { version } of list) {
-      if (!known.has(`${series} ${version}`)) faults.push(`${series}: an event of no version`);
-    }
-  }
-  return [...faults, ...proveSuccession([...versions.values()])];
+  return versions;
+}
+
+/** As many records as events of every step; what was found is taken out of `steps`. */
+function proveSteps(identifier: string, events: Events, steps: Map<string, number>): string[] {
+  return [...countBy(events, ({ action }) => `${identifier} ${action}`)].flatMap(([step, times]) => {
+    const recorded = steps.get(step) ?? 0;
+    steps.delete(step);
+    return broken([recorded === times, `${step}: ${times} events, ${recorded} records`]);
+  });
 }
 
 const statusOf = (state: string): number =>
   ({ suspended: 2, revoked: 1, superseded: 1 })[state as 'suspended' | 'revoked' | 'superseded'] ?? 0;
 
-function proveVersion(
-  { entry, rows }: Version,
-  { keys, headers }: { readonly keys: Keys; readonly headers: ReadonlyMap<string, string> },
-): { faults: string[]; first?: Certificate; contents?: CertificateContents } & (
-  | { first: Certificate; contents: CertificateContents }
-  | { first?: undefined }
-) {
+/** A claim and whether it holds. */
+type Claim = readonly [holds: boolean, fault: string];
+const broken = (...claims: readonly Claim[]): string[] => claims.flatMap(([holds, fault]) => (holds ? [] : [fault]));
+
+interface ProvedVersion {
+  readonly faults: readonly string[];
+  readonly whole?: { readonly first: Certificate; readonly contents: CertificateContents };
+}
+
+function proveVersion({ entry, rows }: Version, keys: Keys, headers: ReadonlyMap<string, string>): ProvedVersion {
   if (entry === undefined) return { faults: ['rows without a directory entry'] };
-  const [first, ...others] = entry.holder_keys.flatMap(
-    (key) => rows.find(({ holder_key }) => holder_key.equals(key)) ?? [],
-  );
-  if (first === undefined || others.length + 1 !== rows.length || rows.length !== entry.holder_keys.length) {
+  const named = entry.holder_keys.flatMap((key) => rows.find(({ holder_key }) => holder_key.equals(key)) ?? []);
+  const [first, ...others] = named;
+  if (first === undefined || named.length !== rows.length || rows.length !== entry.holder_keys.length) {
     return { faults: [`the directory names ${entry.holder_keys.length} rows, there are ${rows.length}`] };
   }
-  const faults: string[] = [];
-  const contents = rows.map((row) => openRow(keys.box, row));
-  const [opened] = contents;
-  if (opened === undefined) return { faults: ['nothing opens'] };
-  if (contents.some((each) => JSON.stringify(each) !== JSON.stringify(opened))) faults.push('boxes differ');
-  const shared = (row: Certificate): string => {
-    const { holder_key: _key, is_first_holder: _first, box: _box, ...columns } = row;
-    return JSON.stringify(columns);
-  };
-  if (others.some((row) => shared(row) !== shared(first))) faults.push('rows differ');
-  const leading = [first, ...others].map(({ is_first_holder }) => is_first_holder).join();
-  if (leading !== ['true', ...others.map(() => 'false')].join()) faults.push('is_first_holder');
-  const holders = opened.metadata.holders.map(({ type, number }) => keys.holderKey(type, number).toString('hex'));
-  if (holders.join() !== entry.holder_keys.map((key) => key.toString('hex')).join()) faults.push('other holders');
+  const boxes = named.map((row) => openBox(keys, row));
+  const [contents] = boxes;
+  if (contents === undefined || boxes.includes(undefined)) return { faults: ['a row does not open'] };
   const [typeCode = '', issuerCode = '', serial = ''] = first.series.split('.');
-  const parts = { typeCode, issuerCode, serial, version: first.version };
-  if (first.identifier !== composeCertificateIdentifier(parts)) faults.push('identifier');
-  if (entry.series !== first.series || entry.version !== first.version) faults.push('directory names another version');
-  faults.push(...proveSeal(first, opened, headers));
-  return { faults, first, contents: opened };
+  const identifier = composeCertificateIdentifier({ typeCode, issuerCode, serial, version: first.version });
+  const holders = contents.metadata.holders.map(({ type, number }) => keys.holderKey(type, number).toString('hex'));
+  const faults = broken(
+    [boxes.every((box) => JSON.stringify(box) === JSON.stringify(contents)), 'boxes differ'],
+    [others.every((row) => sharedOf(row) === sharedOf(first)), 'rows differ'],
+    [named.every((row) => row.is_first_holder === (row === first)), 'is_first_holder'],
+    [holders.join() === entry.holder_keys.map((key) => key.toString('hex')).join(), 'other holders'],
+    [first.identifier === identifier, 'identifier'],
+    [entry.series === first.series && entry.version === first.version, 'the directory names another version'],
+  );
+  return { faults: [...faults, ...proveSeal(first, contents, headers)], whole: { first, contents } };
+}
+
+function openBox(keys: Keys, row: Certificate): CertificateContents | undefined {
+  try {
+    return openRow(keys.box, row);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The columns that are the same for every holder. */
+function sharedOf(row: Certificate): string {
+  const { holder_key: _key, is_first_holder: _first, box: _box, ...columns } = row;
+  return JSON.stringify(columns);
 }
 
 const sealedStates = new Set(['valid', 'suspended', 'revoked', 'superseded']);

@@ -1,14 +1,22 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Test } from 'tap';
 import { exampleDepartments, starterTypes } from '../../src/catalogue/starter-types.ts';
 import type { ApiClient, Reply } from '../../src/cli/api-client.ts';
 import { demoTypes, type PushBody } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
 import { type Person, personOf } from '../../src/cli/demo/people.ts';
 import { exampleFolder } from '../../src/cli/demo/registry.ts';
+import { connect } from '../../src/db/database.ts';
+import type { EmbeddedServer } from '../../src/db/embedded.ts';
+import { migrate, readMigrations } from '../../src/db/migrate.ts';
 import { keySigner } from '../../src/signing/signer.ts';
 import { issueX509, type X509Issuer } from '../../src/signing/x509-issue.ts';
 import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
+import { proveStore } from './check-records.ts';
+import { inDatabase, type TestDatabase } from './database.ts';
+import { exampleKeys } from './start-hub.ts';
 
 /** Who calls: one client per name, each with one token. */
 export type Clients = (clientId: string) => ApiClient;
@@ -462,11 +470,84 @@ export const added = (
       .filter(([, n]) => n !== 0),
   );
 
-/** Runs until `done` says so, at most so many at a time in turn; failures are passed on. */
-export async function untilEnough(workers: number, run: (turn: number) => Promise<boolean>): Promise<void> {
-  let turn = 0;
-  const worker = async (): Promise<void> => {
-    while (await run(turn++));
+/** The database `certhub` of a cluster of one's own, with the schema in it. */
+export async function databaseOf({ urls, superuserUrl }: EmbeddedServer): Promise<TestDatabase> {
+  await migrate({ url: urls.owner, migrations: await readMigrations() });
+  return {
+    name: 'certhub',
+    ownerUrl: urls.owner,
+    serviceUrl: urls.service,
+    sequencerUrl: urls.sequencer,
+    superuserUrl: inDatabase(superuserUrl, 'certhub'),
   };
-  await Promise.all(Array.from({ length: workers }, worker));
+}
+
+/** Waits, patiently: the machine may be busy with other things. */
+export async function until(what: string, isSo: () => Promise<boolean>, limitMs = 90_000): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    await sleep(50);
+  }
+}
+
+/** Nothing of a person may stand in a refusal. */
+export const personal = (persons: readonly Person[]): RegExp =>
+  new RegExp(persons.flatMap(({ name, idNumber, address }) => [name, idNumber, address]).join('|'));
+/** The two codes that an outage may have. */
+export const unavailable = /^(database_unavailable|record_unavailable)$/;
+
+/** What a caller was told, by which its record must be found. */
+export interface Told {
+  readonly recordIds: Map<string, string>;
+  readonly refusals: Map<string, string>;
+  readonly unavailable: Problem[];
+  readonly others: string[];
+  answered: number;
+}
+
+export const noted = (): Told => ({
+  recordIds: new Map(),
+  refusals: new Map(),
+  unavailable: [],
+  others: [],
+  answered: 0,
+});
+
+/** Notes a reply to a lookup. */
+export function note(told: Told, reply: Reply): void {
+  if (reply.status === 200) {
+    const { answer, recordId } = reply.body as LookupAnswer;
+    told.recordIds.set(recordId, String(claimsOf(answer)['commitment']));
+    told.answered += 1;
+    return;
+  }
+  const problem = reply.body as Problem;
+  if (reply.status === 403) told.refusals.set(problem.requestId, problem.code);
+  else if (reply.status === 503) told.unavailable.push(problem);
+  else told.others.push(`${reply.status} ${problem.code}`);
+}
+
+/** Every answer and every refusal that reached a caller has its committed record. */
+export async function proveTold(t: Pick<Test, 'strictSame'>, told: Told, database: TestDatabase): Promise<void> {
+  const db = connect({ url: database.serviceUrl, max: 2, statementTimeoutMs: 30_000, applicationName: 'proving' });
+  const { faults, records } = await proveStore(db, exampleKeys);
+  await db.close();
+  t.strictSame(faults, []);
+  const byId = new Map(records.map((record) => [record.recordId, record]));
+  const byRequest = new Map(records.map((record) => [record.requestId, record]));
+  const missing = [...told.recordIds].filter(([recordId, commitment]) => {
+    const record = byId.get(recordId);
+    return record?.result !== 'answered' || record.commitment !== commitment;
+  });
+  t.strictSame(
+    missing,
+    [],
+    `all ${told.recordIds.size} answers are on record, under the commitment they were signed with`,
+  );
+  const unrecorded = [...told.refusals].filter(([requestId, code]) => {
+    const record = byRequest.get(requestId);
+    return record?.result !== 'refused' || record.code !== code;
+  });
+  t.strictSame(unrecorded, [], `all ${told.refusals.size} refusals are on record`);
 }
