@@ -83,19 +83,20 @@ async function compare(recordingPort: number, silentPort: number): Promise<void>
   };
   await measure(recordingPort);
   await measure(silentPort);
-  const before = await countRecords();
   const results: Results = { recording: [], silent: [], pgbench: [] };
   let answered = 0;
+  let records = 0;
   for (let round = 0; round < rounds; round += 1) {
+    const before = await countRecords();
     const recorded = await measure(recordingPort);
-    answered += Math.round(recorded.perSecond * seconds);
+    records += (await countRecords()) - before;
+    answered += recorded.answered;
     results.recording.push(recorded);
     results.silent.push(await measure(silentPort));
     if (hasPgbench()) results.pgbench.push(benchDatabase(pushes));
     say(`round ${round + 1}: ${line(results, round)}`);
   }
-  const records = (await countRecords()) - before - results.pgbench.reduce((sum, tps) => sum + tps * seconds, 0);
-  say(`records written while measuring: about ${records.toFixed(0)} for ${answered} answered lookups`);
+  say(`${answered} lookups answered, ${records} records written for them`);
   const median = (values: readonly number[]): number =>
     values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
   const on = median(results.recording.map((each) => each.perSecond));

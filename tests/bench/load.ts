@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 
 export interface LoadResult {
+  readonly answered: number;
   readonly perSecond: number;
   readonly p50: number;
   readonly p99: number;
@@ -56,7 +57,7 @@ export async function load(
   latencies.sort((a, b) => a - b);
   const at = (share: number): number =>
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
-  return { perSecond: latencies.length / elapsed, p50: at(0.5), p99: at(0.99), failed };
+  return { answered: latencies.length, perSecond: latencies.length / elapsed, p50: at(0.5), p99: at(0.99), failed };
 }
 
 /** One HTTP/1.1 request as bytes. */

@@ -309,6 +309,12 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     const wrong = async (reply: Promise<Reply>): Promise<void> => void refused.push(await reply);
     const [ungranted, token] = [over('approval-hall'), await clients('school-enrolment').token()];
     await wrong(ungranted.post('/v1/lookups', ask(byNumber(one))));
+    // A matter is the caller's own word, which the refusal repeats to it alone: it is not kept as such.
+    for (const matterCode of [one.idNumber, `matter-${one.idNumber}.7`]) {
+      await wrong(
+        clients('school-enrolment').post('/v1/lookups', ask(byNumber(one), { purpose: { ...purpose, matterCode } })),
+      );
+    }
     await wrong(school.post('/v1/lookups', ask({ holder: { type: '111', number: `${one.idNumber.slice(0, 17)}A` } })));
     await wrong(
       school.post('/v1/lookups', ask({ holder: { type: '111', number: Number(one.idNumber.slice(0, 15)) } })),

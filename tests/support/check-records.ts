@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely';
 import { recordKinds } from '../../src/audit/entry.ts';
-import { decodeBody, type RecordBody, readBody } from '../../src/audit/record-body.ts';
+import { decodeBody, matterToSearch, type RecordBody, readBody } from '../../src/audit/record-body.ts';
 import { readTypes } from '../../src/catalogue/store.ts';
 import { type CertificateContents, openRow } from '../../src/certificates/certificate-row.ts';
 import { readEvents } from '../../src/certificates/events.ts';
@@ -120,7 +120,7 @@ function columnFaults(row: Row<'records'>, body: RecordBody, keys: Keys): string
     code: said('outcome', 'code'),
     client_id: said('client', 'clientId'),
     department_code: said('client', 'department'),
-    matter_code: said('purpose', 'matterCode'),
+    matter_code: matterToSearch(said('purpose', 'matterCode')) ?? '',
     case_key: keyed('case', said('purpose', 'caseNumber')),
     officer_key: keyed('officer', said('officer', 'id')),
     holder_key: asText(subject),
