@@ -144,7 +144,8 @@ await t.test('the commands do what the README says', async (t) => {
 
   const port = await freePort();
   const dataDir = await mkdtemp(join(tmpdir(), 'certhub-readme-'));
-  t.teardown(() => rm(dataDir, { recursive: true, force: true }));
+  // The database server may still be leaving when the demo is gone.
+  t.teardown(() => rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
   // In a group of its own: npm does not hand signals on to what it runs in every version.
   const demo = spawn('npm', ['run', 'demo'], {
     cwd: root,

@@ -29,7 +29,7 @@ const nobody = 65_534;
 /** A folder only its owner can enter, gone at teardown. */
 async function closedFolder(t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'certhub-closed-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
   return folder;
 }
 

@@ -168,7 +168,7 @@ export async function ownCluster(t: Test, options: Omit<EmbeddedOptions, 'dataDi
   let server = await startEmbedded({ ...options, dataDir });
   t.teardown(async () => {
     await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   });
   return {
     dataDir,
