@@ -92,6 +92,24 @@ const networks = (text: string): readonly string[] =>
       return each;
     });
 
+/** Record kinds whose bodies may be erased after a time; the kinds that are evidence of the log itself never. */
+const erasableKinds = ['access', 'certificate', 'registry', 'audit_read'] as const;
+
+const retention = (text: string): Readonly<Partial<Record<(typeof erasableKinds)[number], number>>> =>
+  Object.fromEntries(
+    text
+      .split(/[\s,]+/)
+      .filter((each) => each !== '')
+      .map((each) => {
+        const [kind, months = ''] = each.split('=');
+        const known = erasableKinds.find((name) => name === kind);
+        if (known === undefined || !/^[1-9]\d{0,3}$/.test(months)) {
+          throw new Fault(`must be like access=120, with ${erasableKinds.join(', ')} and months from 1 to 9999`);
+        }
+        return [known, Number(months)];
+      }),
+  );
+
 const table = {
   mode: setting({
     name: 'CERTHUB_MODE',
@@ -161,6 +179,76 @@ const table = {
     meaning:
       'The same database as its owner, for `certhub migrate` and nothing else. Do not give it to the running hub: the owner can rewrite records.',
     parse: databaseUrl,
+  }),
+  sequencer: setting({
+    name: 'CERTHUB_SEQUENCER',
+    type: 'on / off',
+    default: 'on',
+    meaning:
+      '`off` leaves the transparency log to `certhub sequencer` processes. Several may run: one works, the others wait to take over. Without any, records stay out of the log and nothing proves them.',
+    parse: onOff,
+  }),
+  sequencerDatabaseUrl: setting({
+    name: 'CERTHUB_SEQUENCER_DATABASE_URL',
+    type: 'postgresql:// URL',
+    default: '',
+    defaultShown: 'none',
+    secret: true,
+    meaning:
+      'The same database as a member of `certhub_sequencer`, the only role that writes the log. Needed with `DATABASE_URL`; the embedded database has its own.',
+    parse: databaseUrl,
+  }),
+  logOrigin: setting({
+    name: 'CERTHUB_LOG_ORIGIN',
+    type: 'name',
+    default: '',
+    defaultShown: 'host of the issuer + `/log`',
+    meaning:
+      'Name of the transparency log, in every checkpoint and known to every witness: choose it once. A hub does not sequence a log that bears another name.',
+    parse: (text) => {
+      if (text === '') return undefined;
+      if (!/^[A-Za-z0-9._~:/[\]-]{1,200}$/.test(text)) throw new Fault('must be a host and path, without scheme');
+      return text;
+    },
+  }),
+  checkpointMs: setting({
+    name: 'CERTHUB_CHECKPOINT_MS',
+    type: '100–60000',
+    default: '1000',
+    meaning: 'How often the log is signed when it has grown. A record can be proved from then on.',
+    parse: whole(100, 60_000),
+  }),
+  witnessPolicy: setting({
+    name: 'CERTHUB_WITNESS_POLICY',
+    type: 'file',
+    default: '',
+    defaultShown: 'none',
+    meaning:
+      'Policy in the C2SP tlog-policy format: who witnesses the log, where, and how many must have cosigned a checkpoint before it is published. Without it the log has no witness: the operator could show different histories to different people.',
+    parse: (text) => (text === '' ? undefined : required(text)),
+  }),
+  witnessDown: setting({
+    name: 'CERTHUB_WITNESS_DOWN',
+    type: 'hold / publish',
+    default: 'hold',
+    meaning:
+      'When too few witnesses answer: `hold` keeps the published checkpoint where it is until they do, `publish` shows checkpoints without their cosignatures. Lookups and sequencing go on either way.',
+    parse: oneOf('hold', 'publish'),
+  }),
+  witnessStopHours: setting({
+    name: 'CERTHUB_WITNESS_STOP_HOURS',
+    type: '0–720',
+    default: '0',
+    meaning: 'After so many hours without a quorum of witnesses the hub answers no more lookups (503). 0: never.',
+    parse: whole(0, 720),
+  }),
+  retentionMonths: setting({
+    name: 'CERTHUB_RETENTION_MONTHS',
+    type: 'kind=months, …',
+    default: 'access=120 certificate=360 registry=360 audit_read=120',
+    meaning:
+      'For how long the bodies of records are kept, by kind. Erasing a month before is refused; `certhub audit retention` lists what is due. Kinds that are not named, and the evidence of erasures itself, are kept for good.',
+    parse: retention,
   }),
   databaseConnections: setting({
     name: 'CERTHUB_DATABASE_CONNECTIONS',
@@ -313,6 +401,8 @@ export function readConfig(
   const config = {
     ...parsed,
     issuer: parsed.issuer ?? `http://127.0.0.1:${parsed.port}`,
+    // C2SP tlog-checkpoint: the origin should be the log's URL prefix without scheme and trailing slash.
+    logOrigin: parsed.logOrigin ?? `${new URL(parsed.issuer ?? `http://127.0.0.1:${parsed.port}`).host}/log`,
     keysDir: parsed.keysDir ?? join(parsed.dataDir, 'keys'),
   };
   const node = judgeNode(nodeVersion);
@@ -432,6 +522,13 @@ const contradictions: readonly Contradiction[] = [
         : undefined,
   },
   {
+    between: ['databaseUrl', 'sequencerDatabaseUrl'],
+    fault: ({ databaseUrl: service, sequencerDatabaseUrl: sequencer }) =>
+      service !== undefined && sequencer !== undefined && accountOf(service) === accountOf(sequencer)
+        ? 'DATABASE_URL and CERTHUB_SEQUENCER_DATABASE_URL are the same account; who answers must not write the log'
+        : undefined,
+  },
+  {
     between: [],
     fault: (_, node) =>
       node === 'too-old' ? `Node is older than ${oldestNode.join('.')}; run ${recommendedNode} or newer` : undefined,
@@ -464,6 +561,11 @@ const warnings: readonly ((config: Settings, node: NodeState) => string | false)
     databaseUrl !== undefined &&
     isPlainRemote(databaseUrl) &&
     'the way to the database is not encrypted; add ?sslmode=verify-full to DATABASE_URL',
+  ({ sequencer, databaseUrl, sequencerDatabaseUrl }) =>
+    sequencer &&
+    databaseUrl !== undefined &&
+    sequencerDatabaseUrl === undefined &&
+    'CERTHUB_SEQUENCER_DATABASE_URL is not set: this process does not write the transparency log; `certhub sequencer` must run elsewhere',
   ({ migrationDatabaseUrl }) =>
     migrationDatabaseUrl !== undefined &&
     'CERTHUB_MIGRATION_DATABASE_URL is for `certhub migrate` alone: whoever takes over a hub that has it can rewrite records',

@@ -2,7 +2,20 @@ import type { RefusalCode } from '../errors.ts';
 import type { Officer } from '../ids.ts';
 
 /** Kinds of records and their number in the log entry; numbers are never reused. */
-export const recordKinds = { access: 1, certificate: 2, registry: 3, audit_read: 4 } as const;
+export const recordKinds = {
+  access: 1,
+  certificate: 2,
+  registry: 3,
+  audit_read: 4,
+  /** A body erased, proposed and approved: the evidence of authorised deletion. */
+  erasure: 5,
+  /** A month that is over: how many records it has, and which. */
+  month_seal: 6,
+  /** A key of the hub came into use or was retired. */
+  key_event: 7,
+  /** The day was changed on which a lookup under secrecy shows in its holder's report. */
+  release: 8,
+} as const;
 export type RecordKind = keyof typeof recordKinds;
 
 /** `done` is for changes; `answered`, `refused` and `failed` for questions. */

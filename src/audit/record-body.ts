@@ -5,6 +5,9 @@ import type { Entry } from './entry.ts';
 /** Fields of a record by name, parsed. */
 export type RecordBody = Readonly<Record<string, unknown>>;
 
+/** The month of a record, 'YYYY-MM' in UTC: its partition, its key, its seal. */
+export const monthOf = (recordedAt: Date): string => recordedAt.toISOString().slice(0, 7);
+
 /** What an entry says, by the fields a record commits to. */
 export function recordValues(entry: Entry, recordedAt: Date): RecordValues {
   const { caller, purpose, officer } = entry;

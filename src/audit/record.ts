@@ -8,8 +8,9 @@ import { Refusal, type RefusalCode, type RefusalDetail } from '../errors.ts';
 import { idBytes, newId, type RecordId } from '../ids.ts';
 import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
 import { commitRecord } from '../verification/commitment.ts';
-import { type Entry, recordKinds } from './entry.ts';
-import { encodeBody, matterToSearch, recordValues } from './record-body.ts';
+import type { Entry } from './entry.ts';
+import { encodeBody, monthOf, recordValues } from './record-body.ts';
+import { columnsOf } from './record-columns.ts';
 import { insertRecordIn, probeRecording, type RecordRow } from './store.ts';
 
 declare const made: unique symbol;
@@ -117,33 +118,14 @@ interface RowContext {
 function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): RecordRow & { record_id: RecordId } {
   const recordId = newId<RecordId>();
   const salt = randomBytes(32);
-  const { commitment, canonical } = commitRecord(idBytes(recordId), salt, recordValues(entry, recordedAt));
-  const month = recordedAt.toISOString().slice(0, 7);
+  const values = recordValues(entry, recordedAt);
+  const { commitment, canonical } = commitRecord(idBytes(recordId), salt, values);
   return {
     lane,
     record_id: recordId,
-    recorded_at: recordedAt,
-    kind: recordKinds[entry.kind],
-    action: entry.action,
-    outcome: entry.outcome,
-    code: entry.code ?? null,
-    ...searchColumns(entry, keys),
+    ...columnsOf(values, keys.searchKey),
     commitment,
     // The commitment is bound as additional data: a body cannot be moved to another record.
-    body: keys.recordBox(month).seal(commitment, encodeBody(salt, canonical)),
-  };
-}
-
-/** Copies to search by; whatever could be personal is a keyed hash. */
-function searchColumns({ caller, purpose, officer, subjects = [] }: Entry, keys: RowContext['keys']) {
-  const [subject, ...others] = subjects;
-  return {
-    client_id: caller?.clientId ?? null,
-    department_code: caller?.department ?? null,
-    matter_code: matterToSearch(purpose?.matterCode ?? null),
-    case_key: purpose === undefined ? null : keys.searchKey('case', purpose.caseNumber),
-    officer_key: officer === undefined ? null : keys.searchKey('officer', officer.id),
-    holder_key: subject ?? null,
-    other_holder_keys: others.length === 0 ? null : others,
+    body: keys.recordBox(monthOf(recordedAt)).seal(commitment, encodeBody(salt, canonical)),
   };
 }

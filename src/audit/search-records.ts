@@ -1,13 +1,12 @@
 import type { Database } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
-import { type Call, idBytes } from '../ids.ts';
+import type { Call } from '../ids.ts';
 import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
-import { canonicalJson } from '../verification/canonical-json.ts';
-import { commitRecord } from '../verification/commitment.ts';
 import { checkHolder } from '../verification/identifiers.ts';
 import { type Entry, type Outcome, type RecordKind, recordKinds } from './entry.ts';
-import { type Receipt, type Recorder } from './record.ts';
-import { decodeBody, matterToSearch, type RecordBody, readBody } from './record-body.ts';
+import { openRecord } from './open-record.ts';
+import type { Receipt, Recorder } from './record.ts';
+import type { RecordBody } from './record-body.ts';
 import { type RecordFilter, type RecordRow, selectRecords } from './store.ts';
 
 export interface RecordQuery {
@@ -119,13 +118,11 @@ const kindNames = new Map<number, RecordKind>(
   Object.entries(recordKinds).map(([name, number]) => [number, name as RecordKind]),
 );
 
-/** Opens a body; throws `stored_data_tampered` when id, body and commitment, or a copy to search by, do not belong together. */
+/** Throws `stored_data_tampered` when id, body, commitment and copies do not belong together. */
 function open(keys: SearchDeps['keys'], row: RecordRow): FoundRecord {
-  const month = row.recorded_at.toISOString().slice(0, 7);
-  const { salt, fields } = decodeBody(keys.recordBox(month).open(row.commitment, row.body));
   const kind = kindNames.get(row.kind);
-  const body = readBody(fields);
-  if (kind === undefined || !isGenuine(row, { kind, salt, body })) {
+  const record = openRecord(keys, row);
+  if (kind === undefined || record.state !== 'whole') {
     throw new Refusal('stored_data_tampered', { recordId: row.record_id });
   }
   return {
@@ -139,36 +136,6 @@ function open(keys: SearchDeps['keys'], row: RecordRow): FoundRecord {
     ...(row.department_code !== null && { departmentCode: row.department_code }),
     ...(row.matter_code !== null && { matterCode: row.matter_code }),
     commitment: row.commitment,
-    body,
+    body: record.opened.body,
   };
 }
-
-/** Whether the commitment is that of this record under this id, and the columns that are told say what the body says. */
-function isGenuine(
-  row: RecordRow,
-  { kind, salt, body }: { readonly kind: RecordKind; readonly salt: Buffer; readonly body: RecordBody },
-): boolean {
-  const { outcome, client, purpose } = body as { outcome: unknown; client: unknown; purpose: unknown };
-  const told = [row.recorded_at.toISOString(), kind, row.action, row.outcome, row.code];
-  const asker = [row.client_id, row.department_code, row.matter_code];
-  const said = [
-    body['recordedAt'],
-    body['kind'],
-    body['action'],
-    memberOf(outcome, 'result'),
-    memberOf(outcome, 'code'),
-  ];
-  const matter = memberOf(purpose, 'matterCode');
-  const saidOfAsker = [
-    memberOf(client, 'clientId'),
-    memberOf(client, 'department'),
-    typeof matter === 'string' ? matterToSearch(matter) : matter,
-  ];
-  return (
-    commitRecord(idBytes(row.record_id), salt, body).commitment.equals(row.commitment) &&
-    canonicalJson([...told, ...asker]) === canonicalJson([...said, ...saidOfAsker])
-  );
-}
-
-const memberOf = (value: unknown, name: string): unknown =>
-  (value as Readonly<Record<string, unknown>> | null)?.[name] ?? null;

@@ -21,31 +21,41 @@ const columns = [
   'other_holder_keys',
   'commitment',
   'body',
+  'level',
+  'certificates',
+  'certificate_types',
+  'release_at',
 ] as const;
 
-/** One statement for a batch of any size: arrays by column. Lists of keys travel as hex, since arrays of arrays cannot be unnested. */
+const rowType = `lane, record_id, recorded_at, kind, action, outcome, code, client_id, department_code, matter_code,
+      case_key, officer_key, holder_key, others, commitment, body, level, certificates, types, release_at`;
+
+/**
+ * One statement for a batch of any size: arrays by column. Lists travel as text, since arrays of arrays cannot be unnested. The same
+ * statement puts what it stored into the queue of the log: no record without its place there, nor the other way round.
+ */
 const insertBatch = {
   name: 'records_insert',
-  text: `insert into records (${columns.join(', ')})
+  text: `with stored as (
+    insert into records (${columns.join(', ')})
     select lane, record_id, recorded_at, kind, action, outcome, code, client_id, department_code, matter_code,
       case_key, officer_key, holder_key,
       case when others is null then null
         else (select array_agg(decode(key, 'hex')) from unnest(string_to_array(others, ',')) as key) end,
-      commitment, body
+      commitment, body, level, string_to_array(certificates, ','), string_to_array(types, ','), release_at
     from unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
-      $9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], $15::bytea[], $16::bytea[])
-      as r(lane, record_id, recorded_at, kind, action, outcome, code, client_id, department_code, matter_code,
-        case_key, officer_key, holder_key, others, commitment, body)
-    on conflict do nothing`,
+      $9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], $15::bytea[], $16::bytea[],
+      $17::text[], $18::text[], $19::text[], $20::timestamptz[])
+      as r(${rowType})
+    on conflict do nothing
+    returning record_id, lane, recorded_at, kind, commitment)
+  insert into log_queue (record_id, lane, recorded_at, kind, commitment)
+    select record_id, lane, recorded_at, kind, commitment from stored`,
 };
 
-/**
- * Inserts a batch and resolves after its commit (an implicit transaction is committed before pg reports it done).
- * Ids are made before: a batch whose acknowledgement got lost can be sent again and is stored once.
- */
-export async function insertRecords(db: Database, rows: readonly RecordRow[]): Promise<void> {
+const valuesOf = (rows: readonly RecordRow[]): readonly unknown[] => {
   const column = <K extends keyof RecordRow>(name: K) => rows.map((row) => row[name]);
-  await db.query(insertBatch, [
+  return [
     column('lane'),
     column('record_id'),
     column('recorded_at'),
@@ -62,12 +72,26 @@ export async function insertRecords(db: Database, rows: readonly RecordRow[]): P
     rows.map((row) => row.other_holder_keys?.map((key) => key.toString('hex')).join(',') ?? null),
     column('commitment'),
     column('body'),
-  ]);
-}
+    column('level'),
+    rows.map((row) => row.certificates?.join(',') ?? null),
+    rows.map((row) => row.certificate_types?.join(',') ?? null),
+    column('release_at'),
+  ];
+};
 
-/** Inserts one record in the transaction of the change that it records. */
+/**
+ * Inserts a batch and resolves after its commit (an implicit transaction is committed before pg reports it done).
+ * Ids are made before: a batch whose acknowledgement got lost can be sent again and is stored once.
+ */
+export const insertRecords = async (db: Database, rows: readonly RecordRow[]): Promise<void> => {
+  await db.query(insertBatch, valuesOf(rows));
+};
+
+/** Inserts one record and its place in the queue in the transaction of the change that it records. */
 export async function insertRecordIn(trx: Transaction<Tables>, row: RecordRow): Promise<void> {
+  const { record_id, lane, recorded_at, kind, commitment } = row;
   await trx.insertInto('records').values(row).execute();
+  await trx.insertInto('log_queue').values({ record_id, lane, recorded_at, kind, commitment }).execute();
 }
 
 /** Opens this month's partition and the next ones; the service role may do that through one function only. */

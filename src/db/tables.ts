@@ -4,7 +4,9 @@ import type { Generated } from 'kysely';
  * Every table, once. Owners (a test searches each store for tables it does not own):
  * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types ·
  * certificates/: certificates, certificate_versions, certificate_events, seal_headers, status_lists, status_entries ·
- * grants/: grants, grant_usage · audit/: records · db/: registry_versions, idempotency_keys, schema_migrations.
+ * grants/: grants, grant_usage · audit/: records, log_queue, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature,
+ * record_months, erasures, erasure_approvals, erasure_executions, record_releases, key_events ·
+ * db/: registry_versions, idempotency_keys, schema_migrations.
  */
 export interface Tables {
   registry_versions: { topic: string; version: number };
@@ -117,7 +119,40 @@ export interface Tables {
     holder_key: Buffer | null;
     other_holder_keys: Buffer[] | null;
     commitment: Buffer;
-    body: Buffer;
+    /** Null once erased. */
+    body: Buffer | null;
+    level: string | null;
+    certificates: string[] | null;
+    certificate_types: string[] | null;
+    release_at: Date | null;
   };
+  log_queue: { record_id: string; lane: number; recorded_at: Date; kind: number; commitment: Buffer };
+  log_leaf: { leaf_index: number; record_id: string; lane: number; recorded_at: Date; entry: Buffer };
+  log_tile: { level: number; tile_index: number; width: number; hashes: Buffer };
+  log_state: {
+    id: number;
+    origin: string;
+    size: number;
+    root: Buffer;
+    epoch: number;
+    holder: string;
+    lease_until: Date;
+    published_size: number;
+  };
+  log_checkpoint: { size: number; root: Buffer; note: string; signed_at: Date };
+  log_cosignature: { size: number; name: string; key_id: Buffer; line: string; received_at: Date };
+  record_months: { month: string; seal_record_id: string; records: number; root: Buffer; sealed_at: Date };
+  erasures: { erasure_id: string; body: Buffer; created_at: Date; mac: Buffer };
+  erasure_approvals: {
+    erasure_id: string;
+    officer_key: Buffer;
+    client_id: string;
+    record_id: string;
+    approved_at: Date;
+    mac: Buffer;
+  };
+  erasure_executions: { erasure_id: string; record_id: string; bodies: number; executed_at: Date };
+  record_releases: { record_id: string; changed_at: Date; release_at: Date; mac: Buffer };
+  key_events: { kid: string; state: string; recorded_at: Date };
   schema_migrations: { id: number; name: string; sha256: string; applied_at: Generated<Date> };
 }

@@ -1200,7 +1200,7 @@ export interface components {
             recordId: string;
             recordedAt: components["schemas"]["Time"];
             /** @enum {string} */
-            kind: "access" | "certificate" | "registry" | "audit_read";
+            kind: "access" | "certificate" | "registry" | "audit_read" | "erasure" | "month_seal" | "key_event" | "release";
             /** @description The operationId of what was done. */
             action: string;
             /** @enum {string} */

@@ -66,11 +66,24 @@ const nullText = 'null';
  * @throws RangeError for other lengths, TypeError for a value without canonical JSON.
  */
 export function commitRecord(recordId: Uint8Array, salt: Uint8Array, values: RecordValues): RecordCommitment {
-  checkLengths(recordId, salt);
   const canonical = recordFields.map((name) => {
     const value = values[name];
     return value === undefined || value === null ? nullText : canonicalJson(value);
   });
+  return { ...commitCanonical(recordId, salt, canonical), canonical };
+}
+
+/**
+ * The same over the canonical texts as they are stored, in the order of `recordFields`: what a check of stored records asks.
+ * @throws RangeError for other lengths or another number of fields.
+ */
+export function commitCanonical(
+  recordId: Uint8Array,
+  salt: Uint8Array,
+  canonical: readonly string[],
+): Pick<RecordCommitment, 'commitment' | 'fieldCommitments'> {
+  checkLengths(recordId, salt);
+  if (canonical.length !== recordFields.length) throw new RangeError('a record has another number of fields');
   field.set(recordId, fieldPrefix.length);
   record.set(recordId, recordPrefix.length);
   keySalts(salt);
@@ -81,7 +94,7 @@ export function commitRecord(recordId: Uint8Array, salt: Uint8Array, values: Rec
     record.write(digest, commitmentsAt + 32 * index, 'hex');
     fieldCommitments.push(Buffer.from(digest, 'hex'));
   }
-  return { commitment: Buffer.from(hash('sha256', record, 'hex'), 'hex'), fieldCommitments, canonical };
+  return { commitment: Buffer.from(hash('sha256', record, 'hex'), 'hex'), fieldCommitments };
 }
 
 /** The salt of one field: HMAC-SHA-256(record salt, field name), 32 bytes. It opens that field and no other. */

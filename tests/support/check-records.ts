@@ -87,6 +87,7 @@ async function proveRecords(trx: Trx, keys: Keys): Promise<StoreReport> {
 
 function openRecord(row: Row<'records'>, keys: Keys): OpenedRecord {
   const box = keys.recordBox(row.recorded_at.toISOString().slice(0, 7));
+  if (row.body === null) throw new Error('the body is erased');
   const { salt, fields } = decodeBody(box.open(row.commitment, row.body));
   const body = readBody(fields);
   const again = commitRecord(idBytes(row.record_id), salt, body);
