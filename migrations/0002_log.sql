@@ -13,13 +13,21 @@ alter table records
 -- Null after an erasure, which leaves its own leaf: commitment and row stay.
 alter table records alter column body drop not null;
 create index records_by_certificate on records using gin (certificates, certificate_types);
+-- An auditor who asks for what is rare must not read everything: each of these holds the rare part of its axis only, so that an
+-- answered lookup, nearly every record there is, enters none of them. The common part is found by walking back in time.
+create index records_by_kind on records (kind, recorded_at, record_id) where kind <> 1;
+create index records_by_action on records (action, recorded_at) where action <> 'lookUp';
+create index records_by_outcome on records (outcome, recorded_at) where outcome <> 'answered';
+create index records_by_code on records (code, recorded_at) where code is not null;
+create index records_by_compare on records (recorded_at) where level = 'compare';
 
 create table log_queue (
   record_id uuid primary key,
   lane int not null,
   recorded_at timestamptz not null,
-  kind smallint not null,
-  commitment bytea not null
+  -- A row that no leaf can be made of would stop the log for all behind it.
+  kind smallint not null check (kind between 1 and 255),
+  commitment bytea not null check (length(commitment) = 32)
 );
 -- Rows live for a moment: without eager vacuum the queue's head would be a field of dead rows.
 alter table log_queue set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
@@ -87,6 +95,7 @@ create table record_months (
 
 create table erasures (
   erasure_id uuid primary key,
+  -- Encrypted: it names the officer who proposed.
   body bytea not null,
   created_at timestamptz not null,
   mac bytea not null
@@ -95,16 +104,21 @@ create table erasure_approvals (
   erasure_id uuid not null references erasures (erasure_id),
   officer_key bytea not null,
   client_id text collate "C" not null,
+  decision text collate "C" not null check (decision in ('approve', 'reject')),
+  body bytea not null,
   record_id uuid not null,
   approved_at timestamptz not null,
   mac bytea not null,
   primary key (erasure_id, officer_key)
 );
+-- Approvals come from different clients, whatever races.
+create unique index erasure_approvals_by_client on erasure_approvals (erasure_id, client_id) where decision = 'approve';
 create table erasure_executions (
   erasure_id uuid primary key references erasures (erasure_id),
   record_id uuid not null,
   bodies bigint not null,
-  executed_at timestamptz not null
+  executed_at timestamptz not null,
+  mac bytea not null
 );
 
 -- When the record of a lookup under secrecy shows in its holder's report, if that was changed; the newest row holds.

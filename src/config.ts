@@ -347,8 +347,9 @@ type Parsed = { readonly [Key in keyof typeof table]: ReturnType<(typeof table)[
  * The hub's settings, checked. `databaseUrl` undefined means the embedded PostgreSQL; `issuer` has no trailing slash;
  * folders are as written, relative to the working directory.
  */
-export interface Config extends Omit<Parsed, 'issuer' | 'keysDir'> {
+export interface Config extends Omit<Parsed, 'issuer' | 'keysDir' | 'logOrigin'> {
   readonly issuer: string;
+  readonly logOrigin: string;
   readonly keysDir: string;
   /** Sentences to print loudly at start-up: allowed, but somebody should know. */
   readonly warnings: readonly string[];

@@ -84,13 +84,35 @@ export const refusalCodes = [
   'grant_required',
   'grant_expired',
   'grant_revoked',
+  'secrecy_not_granted',
   'quota_exceeded',
   'holder_or_identifier_required',
+  // erasure of records
+  'erasure_unknown',
+  'erasure_target_invalid',
+  'erasure_closed',
+  'approver_must_differ',
+  'erasure_not_approved',
+  'erasure_not_published',
+  'retention_not_over',
+  'month_not_sealed',
+  // records under secrecy
+  'record_unknown',
+  'release_invalid',
+  // reading the records
+  'range_invalid',
+  'range_too_long',
+  'search_too_broad',
+  'export_too_large',
+  'log_empty',
+  'range_not_covered',
+  'not_in_log_yet',
   // what we hold
   'stored_data_tampered',
   // availability
   'database_unavailable',
   'record_unavailable',
+  'log_unwitnessed',
   'shutting_down',
   'internal_error',
 ] as const;

@@ -1,16 +1,25 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { parse as parseYaml } from 'yaml';
+import type { ReportNames } from './audit/access-item.ts';
+import { erasureHandlers } from './audit/erasure-routes.ts';
+import { type LogLag, watchLogLag } from './audit/log-lag.ts';
+import { logHandlers } from './audit/log-routes.ts';
+import { receiptHandlers } from './audit/receipt-routes.ts';
 import { type AuditRecorder, startRecorder } from './audit/record.ts';
+import { reportHandlers } from './audit/report-routes.ts';
 import { auditHandlers } from './audit/routes.ts';
 import { ensurePartitions, insertRecords, type RecordRow } from './audit/store.ts';
+import { auditUpkeep } from './audit/upkeep.ts';
 import { type Catalogue, watchCatalogue } from './catalogue/catalogue.ts';
 import { grantableFields } from './catalogue/certificate-type.ts';
 import { catalogueHandlers } from './catalogue/routes.ts';
-import { dayOf, endOfDay } from './certificates/city-day.ts';
+import { dayOf, endOfDay, startOfDay } from './certificates/city-day.ts';
 import { certificatesHandlers } from './certificates/routes.ts';
 import { statusLists } from './certificates/status-list.ts';
+import { holdersOf } from './certificates/store.ts';
 import { trustBundles } from './certificates/trust-bundle.ts';
 import { verificationHandlers } from './certificates/verification-routes.ts';
 import { limitGuesses } from './certificates/verify-online-guesses.ts';
@@ -63,6 +72,10 @@ export interface Core extends Basis {
   readonly grants: CurrentGrants;
   /** Told of every registry row that was written past the hub. */
   readonly tampered: (table: string, id: string) => void;
+  /** How far the published log is behind the records. */
+  readonly logLag: LogLag;
+  /** What a hub does before it serves: its keys are put on record, and months that are over are sealed. */
+  readonly beginServing: () => Promise<void>;
   /** Waits for records under way. The database stays open: who opened it closes it. */
   readonly close: () => Promise<void>;
 }
@@ -91,6 +104,15 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     maxBatch: config.recordBatch,
     failed: (error) => log.error({ err: error }, 'records could not be written'),
   });
+  const records = auditUpkeep({
+    db,
+    keys,
+    recordIn: recorder.recordIn,
+    now,
+    isDemo: config.mode === 'demo',
+    log,
+  });
+  const sealTimer = setInterval(() => void records.seal(), upkeepMs).unref();
   const write = writer({
     db,
     box: {
@@ -101,8 +123,10 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     fingerprint: (value) => keys.rowMac('idempotency', Buffer.from(canonicalJson(value))),
     isFingerprint: (value, stored) => keys.verifyRowMac('idempotency', Buffer.from(canonicalJson(value)), stored),
   });
+  const logLag = await watchLogLag({ db });
   return {
     ...basis,
+    logLag,
     freshness,
     recorder,
     write,
@@ -111,8 +135,12 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     catalogue: watchCatalogue(freshness, { keys, tampered }),
     grants: watchGrants({ freshness, keys, tampered }),
     tampered,
+    beginServing: records.begin,
     close: async () => {
       clearInterval(timer);
+      clearInterval(sealTimer);
+      await records.settled();
+      await logLag.stop();
       await freshness.stop();
       await recorder.drain();
     },
@@ -151,6 +179,7 @@ export async function assembleHub(core: Core, options: ServerOptions = {}): Prom
       trustProxy: config.trustedProxies,
       tokenRateLimit: { max: config.rateLimitPerMinute, windowMilliseconds: 60_000 },
       publicRateLimit: { max: config.rateLimitPerMinute, windowMilliseconds: 60_000 },
+      mirrorRateLimit: { max: 50 * config.rateLimitPerMinute, windowMilliseconds: 60_000 },
       ...options,
     },
   });
@@ -183,6 +212,13 @@ async function hubTokens({ config, keys, now }: Core): Promise<Tokens> {
   });
 }
 
+/** A record in no published checkpoint for so long: something is wrong with the sequencer or the witnesses. */
+const logBehindSeconds = 60;
+
+/** Whether lookups have to stop because nobody else has confirmed the log for too long. */
+const isUnwitnessed = ({ config, logLag }: Core): boolean =>
+  config.witnessStopHours > 0 && logLag.unpublishedSeconds() > config.witnessStopHours * 3_600;
+
 function hubHandlers(core: Core, tokens: Tokens): Handlers {
   const { config, db, keys, now, recorder, write, registry, trust, catalogue, grants, tampered } = core;
   const { record, recordIn } = recorder;
@@ -210,6 +246,23 @@ function hubHandlers(core: Core, tokens: Tokens): Handlers {
     const { name, ownerDepartmentCode } = found.type;
     return { name, ownerDepartmentCode, fieldNames: grantableFields(found.type).map((field) => field.name) };
   };
+  const names = async (): Promise<ReportNames> => {
+    const [{ departments, clients }, types] = await Promise.all([registry.read(), catalogue.read()]);
+    return {
+      department: (code) => departments.get(code)?.name,
+      system: (clientId) => clients.get(clientId)?.name,
+      type: (code) => types.newest(code)?.type.name,
+      // A field that the newest version has no more is still named by the version that had it.
+      field: (code, name) => {
+        for (let version = types.newest(code)?.type.version ?? 0; version > 0; version -= 1) {
+          const type = types.version(code, version)?.type;
+          const field = type && grantableFields(type).find((each) => each.name === name);
+          if (field !== undefined) return field.label;
+        }
+        return undefined;
+      },
+    };
+  };
   return {
     ...healthHandlers({
       checks: {
@@ -217,6 +270,7 @@ function hubHandlers(core: Core, tokens: Tokens): Handlers {
         keys: async () => keys.answer.sign(new Uint8Array(32)),
         recorder: () => recorder.probe(db),
       },
+      log: () => (core.logLag.unpublishedSeconds() > logBehindSeconds ? 'behind' : 'ok'),
       now,
     }),
     ...departmentsHandlers({
@@ -254,6 +308,7 @@ function hubHandlers(core: Core, tokens: Tokens): Handlers {
       findType,
     }),
     ...lookupHandlers({
+      isUnwitnessed: () => isUnwitnessed(core),
       db,
       keys,
       record,
@@ -264,7 +319,28 @@ function hubHandlers(core: Core, tokens: Tokens): Handlers {
       signAnswer: (payload) => signCompactJws({ signer: keys.answer, typ: 'certhub-answer+jwt', payload }),
       issuer,
     }),
-    ...auditHandlers({ db, keys, record }),
+    ...reportHandlers({
+      ...change,
+      db,
+      record,
+      names,
+      holdersOf: (identifiers) => holdersOf(db.kysely, identifiers),
+      day: (at) => dayOf(at, cityTimeZone),
+      clock: () => performance.now(),
+      pause: (ms) => sleep(ms),
+      issuer,
+    }),
+    ...logHandlers({ db, logOrigin: config.logOrigin, hubKeys: keys.hubKeys }),
+    ...receiptHandlers({ db, keys, record }),
+    ...erasureHandlers({ write, recordIn, keys, tampered, db, record, retention: config.retentionMonths }),
+    ...auditHandlers({
+      db,
+      keys,
+      record,
+      tampered,
+      calendar: { timeZone: cityTimeZone, startOfDay: (day) => startOfDay(day, cityTimeZone) },
+      elapsed: () => performance.now(),
+    }),
   };
 }
 

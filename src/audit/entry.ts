@@ -1,5 +1,5 @@
 import type { RefusalCode } from '../errors.ts';
-import type { Officer } from '../ids.ts';
+import type { Officer, RecordId } from '../ids.ts';
 
 /** Kinds of records and their number in the log entry; numbers are never reused. */
 export const recordKinds = {
@@ -30,6 +30,8 @@ export interface RecordedPurpose {
 
 /** What is to be recorded. Holders appear as keyed pseudonyms, field values never. */
 export interface Entry {
+  /** Made beforehand by who has to name the record in the same transaction; otherwise the recorder makes it. */
+  readonly recordId?: RecordId;
   readonly kind: RecordKind;
   /** operationId of the contract. */
   readonly action: string;

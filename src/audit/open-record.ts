@@ -25,18 +25,22 @@ export interface OpenedBody {
 
 export type OpenedRecord =
   | { readonly state: 'whole'; readonly opened: OpenedBody }
-  /** The body is gone; whether by right, the log says. */
+  /** The body is gone, or the key of its month is; whether by right, the log says. */
   | { readonly state: 'erased' }
-  | { readonly state: 'tampered'; readonly fault: RecordFault };
+  /** `opened` where the body is the recorded one and only the copies beside it lie. */
+  | { readonly state: 'tampered'; readonly fault: RecordFault; readonly opened?: OpenedBody };
 
 export type RecordKeys = Pick<EncryptionKeys, 'recordBox'> & Pick<IndexKeys, 'searchKeys'>;
 
 /** Opens a stored record and proves it: body under the hub's key, commitment over exactly these bytes, columns that say what it says. */
 export function openRecord(keys: RecordKeys, row: RecordRow): OpenedRecord {
   if (row.body === null) return { state: 'erased' };
+  const box = keys.recordBox(monthOf(row.recorded_at));
+  // As after a restore: the body is there again, the key is not. Nobody can read it, so nobody can tell it from another.
+  if (box.isDestroyed(row.body)) return { state: 'erased' };
   let opened: { readonly salt: Buffer; readonly fields: readonly Buffer[] };
   try {
-    opened = decodeBody(keys.recordBox(monthOf(row.recorded_at)).open(row.commitment, row.body));
+    opened = decodeBody(box.open(row.commitment, row.body));
   } catch {
     return { state: 'tampered', fault: { code: 'body_unreadable' } };
   }
@@ -45,6 +49,7 @@ export function openRecord(keys: RecordKeys, row: RecordRow): OpenedRecord {
   if (!commitment.equals(row.commitment)) return { state: 'tampered', fault: { code: 'commitment_wrong' } };
   const body = readBody(opened.fields);
   const columns = falseColumns(row, body, keys);
-  if (columns.length > 0) return { state: 'tampered', fault: { code: 'column_wrong', columns } };
-  return { state: 'whole', opened: { salt: opened.salt, canonical, fieldCommitments, body } };
+  const proved = { salt: opened.salt, canonical, fieldCommitments, body };
+  if (columns.length > 0) return { state: 'tampered', fault: { code: 'column_wrong', columns }, opened: proved };
+  return { state: 'whole', opened: proved };
 }

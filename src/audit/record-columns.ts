@@ -21,7 +21,8 @@ export function columnsOf(body: RecordBody, keyOf: KeyOf): RecordColumns {
   const caseNumber = textOf(memberOf(body['purpose'], 'caseNumber'));
   const officer = textOf(memberOf(body['officer'], 'id'));
   const release = textOf(memberOf(memberOf(body['detail'], 'secrecy'), 'releaseAt'));
-  const types = typesOf(scope, body['detail'], certificates);
+  const series = seriesOf(certificates);
+  const types = typesOf(scope, body['detail'], series);
   return {
     recorded_at: new Date(textOf(body['recordedAt']) ?? Number.NaN),
     kind: recordKinds[textOf(body['kind']) as keyof typeof recordKinds],
@@ -36,7 +37,8 @@ export function columnsOf(body: RecordBody, keyOf: KeyOf): RecordColumns {
     holder_key: subject ?? null,
     other_holder_keys: others.length === 0 ? null : others,
     level: textOf(memberOf(scope, 'level')),
-    certificates: certificates.length === 0 ? null : certificates,
+    // By identifier, and by series: a search for every version is one key, not a thousand.
+    certificates: certificates.length === 0 ? null : [...certificates, ...series],
     certificate_types: types.length === 0 ? null : types,
     release_at: release === null ? null : new Date(release),
   };
@@ -65,16 +67,22 @@ function isSame(a: unknown, b: unknown): boolean {
 }
 
 /** Types named by the question or the change, and those of the certificates that were touched; each once, in that order. */
-function typesOf(scope: unknown, detail: unknown, certificates: readonly string[]): string[] {
+function typesOf(scope: unknown, detail: unknown, series: readonly string[]): string[] {
   const types = new Set<string>();
   const asked = memberOf(scope, 'types');
   for (const each of Array.isArray(asked) ? asked : []) add(types, memberOf(each, 'certificateTypeCode'));
   add(types, memberOf(detail, 'certificateTypeCode'));
-  for (const identifier of certificates) {
-    const parsed = parseCertificateIdentifier(identifier);
-    if (parsed.ok) types.add(parsed.value.typeCode);
-  }
+  for (const each of series) types.add(each.slice(0, each.indexOf('.')));
   return [...types];
+}
+
+/** type.issuer.serial of each certificate, once; not in its identifier's place, so that each can be told from the other. */
+function seriesOf(identifiers: readonly string[]): string[] {
+  const series = identifiers.flatMap((identifier) => {
+    const parsed = parseCertificateIdentifier(identifier);
+    return parsed.ok ? [parsed.value.series] : [];
+  });
+  return [...new Set(series)];
 }
 
 const add = (set: Set<string>, value: unknown): void => {

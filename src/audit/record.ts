@@ -48,6 +48,10 @@ export interface RecorderDeps {
   readonly now: () => Date;
   /** Rows of one flush at most. */
   readonly maxBatch: number;
+  /** A caller waits so long for its record, then is told 503; default 2 s. The row may be written all the same. */
+  readonly deadlineMs?: number;
+  /** Full batches that may wait behind the one under way; default 20. */
+  readonly waitingBatches?: number;
   /** Told of every flush that failed, without data. */
   readonly failed?: (error: unknown) => void;
 }
@@ -66,7 +70,15 @@ export interface AuditRecorder {
  * busy one pays for one commit per batch. Fails closed: an entry whose insert failed rejects, nobody is answered.
  * A row that PostgreSQL itself refuses is isolated by halving the batch and fails alone.
  */
-export function startRecorder({ insertAll, keys, now, maxBatch, failed }: RecorderDeps): AuditRecorder {
+export function startRecorder({
+  insertAll,
+  keys,
+  now,
+  maxBatch,
+  deadlineMs = 2_000,
+  waitingBatches = 20,
+  failed,
+}: RecorderDeps): AuditRecorder {
   // The writer's lane is its shard key: all rows of a batch go to one shard.
   const lane = randomBytes(4).readUInt32BE() >>> 1;
 
@@ -82,9 +94,11 @@ export function startRecorder({ insertAll, keys, now, maxBatch, failed }: Record
   const enqueue: Coalescer<RecordRow, undefined> = coalesce(flush, { maxBatch, isPoison: isDataFault });
 
   const record: Recorder = async (entry) => {
+    // While the database hangs, what piles up is bounded: nobody else begins to wait.
+    if (enqueue.pending > waitingBatches * maxBatch) throw new Refusal('record_unavailable');
     const row = toRow(entry, { keys, lane, recordedAt: now() });
     try {
-      await enqueue(row);
+      await within(deadlineMs, enqueue(row));
     } catch (cause) {
       throw new Refusal('record_unavailable', {}, { cause });
     }
@@ -98,6 +112,19 @@ export function startRecorder({ insertAll, keys, now, maxBatch, failed }: Record
     drain: () => enqueue.drain(),
     probe: (db) => probeRecording(db, toRow(probeEntry(now()), { keys, lane, recordedAt: now() })),
   };
+}
+
+/** Rejects when the promise has not settled in time; what it settles to later is dropped. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer from the database in time')), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 const probeEntry = (at: Date): Entry => ({
@@ -116,7 +143,7 @@ interface RowContext {
 
 /** Builds the stored row: commitment over the canonical fields, body encrypted for its month, search columns as copies. */
 function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): RecordRow & { record_id: RecordId } {
-  const recordId = newId<RecordId>();
+  const recordId = entry.recordId ?? newId<RecordId>();
   const salt = randomBytes(32);
   const values = recordValues(entry, recordedAt);
   const { commitment, canonical } = commitRecord(idBytes(recordId), salt, values);
@@ -126,6 +153,6 @@ function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): RecordRow 
     ...columnsOf(values, keys.searchKey),
     commitment,
     // The commitment is bound as additional data: a body cannot be moved to another record.
-    body: keys.recordBox(monthOf(recordedAt)).seal(commitment, encodeBody(salt, canonical)),
+    body: keys.recordBox(monthOf(recordedAt), entry.kind).seal(commitment, encodeBody(salt, canonical)),
   };
 }

@@ -1,39 +1,20 @@
-import type { Database } from '../db/database.ts';
+import { createHash } from 'node:crypto';
 import { Refusal } from '../errors.ts';
-import type { Call } from '../ids.ts';
-import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
-import { checkHolder } from '../verification/identifiers.ts';
-import { type Entry, type Outcome, type RecordKind, recordKinds } from './entry.ts';
-import { openRecord } from './open-record.ts';
+import { type Call, idBytes } from '../ids.ts';
+import type { IndexKeys } from '../signing/data-keys.ts';
+import { canonicalJson } from '../verification/canonical-json.ts';
+import { auditRead } from './audit-read.ts';
+import { type FoundDeps, type FoundRecord, foundRecords } from './found-record.ts';
+import type { RecordKeys } from './open-record.ts';
 import type { Receipt, Recorder } from './record.ts';
-import type { RecordBody } from './record-body.ts';
-import { type RecordFilter, type RecordRow, selectRecords } from './store.ts';
+import { type PreparedQuestion, prepareQuestion, type RecordQuestion } from './record-filter.ts';
+import { type FoundRow, type Position, selectRecords } from './search-store.ts';
 
-export interface RecordQuery {
+export interface RecordQuery extends RecordQuestion {
   /** Why the auditor searches; recorded. */
   readonly reason: string;
-  readonly holder?: { readonly type: string; readonly number: string };
-  readonly clientId?: string;
-  readonly caseNumber?: string;
-  readonly matterCode?: string;
-  readonly from?: Date;
-  readonly until?: Date;
   readonly after?: string;
   readonly limit?: number;
-}
-
-export interface FoundRecord {
-  readonly recordId: string;
-  readonly recordedAt: Date;
-  readonly kind: RecordKind;
-  readonly action: string;
-  readonly outcome: Outcome;
-  readonly code?: string;
-  readonly clientId?: string;
-  readonly departmentCode?: string;
-  readonly matterCode?: string;
-  readonly commitment: Buffer;
-  readonly body: RecordBody;
 }
 
 export interface RecordPage {
@@ -42,100 +23,69 @@ export interface RecordPage {
   readonly receipt: Receipt;
 }
 
-export interface SearchDeps {
-  readonly db: Database;
-  readonly keys: Pick<EncryptionKeys, 'recordBox'> & Pick<IndexKeys, 'everyHolderKey' | 'searchKeys'>;
+export interface SearchDeps extends FoundDeps {
+  readonly keys: RecordKeys & Pick<IndexKeys, 'everyHolderKey'>;
   readonly record: Recorder;
 }
 
-/** Searches the records, newest first. The search is recorded, with its reason, before anything of it leaves (invariant 1). */
-export async function searchRecords(
-  { db, keys, record }: SearchDeps,
-  query: RecordQuery,
-  call: Call,
-): Promise<RecordPage> {
-  const limit = query.limit ?? 50;
-  const { filter, subjects } = filterOf(keys, query, limit + 1);
-  const rows = await selectRecords(db, filter);
+const defaultLimit = 50;
+
+/**
+ * Searches the records, newest first. The search is recorded, with its reason and every filter, before anything of it leaves (invariant 1).
+ * A record that was tampered with or erased stands in the page as such.
+ * @throws Refusal as `prepareQuestion`, `contract_violation` for a cursor that does not belong to this search, `search_too_broad`
+ */
+export async function searchRecords(deps: SearchDeps, query: RecordQuery, call: Call): Promise<RecordPage> {
+  const { db, keys, record } = deps;
+  const { reason, after, limit = defaultLimit, ...question } = query;
+  const prepared = prepareQuestion(keys, question);
+  const before = after === undefined ? undefined : readCursor(after, prepared);
+  const { filter } = prepared;
+  const rows = await selectRecords(db, { filter, ...(before !== undefined && { before }), limit: limit + 1 });
   const page = rows.slice(0, limit);
-  const items = page.map((row) => open(keys, row));
-  const entry: Entry = {
-    kind: 'audit_read',
-    action: 'searchRecords',
-    outcome: 'answered',
-    caller: { clientId: call.caller.clientId, department: call.caller.department, keyId: call.caller.keyId },
-    ...(subjects.length > 0 && { subjects }),
-    scope: {
-      clientId: query.clientId ?? null,
-      matterCode: query.matterCode ?? null,
-      byHolder: query.holder !== undefined,
-      byCase: query.caseNumber !== undefined,
-      from: query.from?.toISOString() ?? null,
-      until: query.until?.toISOString() ?? null,
-      records: page.map((row) => row.record_id),
-    },
-    requestId: call.requestId,
-    at: call.at,
-    detail: { reason: query.reason },
-  };
-  const receipt = await record(entry);
+  const items = await foundRecords(deps, page);
+  const receipt = await record(
+    auditRead('searchRecords', call, {
+      reason,
+      ...(prepared.subject !== undefined && { subject: prepared.subject }),
+      scope: {
+        filters: prepared.asked,
+        after: before?.recordId ?? null,
+        limit,
+        records: items.map(({ recordId }) => recordId),
+      },
+    }),
+  );
   const last = rows.length > limit ? page.at(-1) : undefined;
-  return { items, receipt, ...(last !== undefined && { next: `${last.recorded_at.getTime()}_${last.record_id}` }) };
+  return { items, receipt, ...(last !== undefined && { next: writeCursor(last, prepared) }) };
 }
 
-function filterOf(
-  keys: SearchDeps['keys'],
-  query: RecordQuery,
-  limit: number,
-): { filter: RecordFilter; subjects: readonly Buffer[] } {
-  let subjects: readonly Buffer[] = [];
-  if (query.holder !== undefined) {
-    const checked = checkHolder(query.holder);
-    if (!checked.ok) throw new Refusal(checked.code, { pointer: '/holder/number' });
-    subjects = keys.everyHolderKey(checked.holder.type, checked.holder.number);
+/** 8 bytes of time in microseconds, 16 of the record id, 6 that say which search it belongs to. */
+const cursorBytes = 30;
+
+function writeCursor({ micros, record_id }: FoundRow, { asked }: PreparedQuestion): string {
+  const time = Buffer.alloc(8);
+  time.writeBigInt64BE(BigInt(micros));
+  return Buffer.concat([time, idBytes(record_id), fingerprintOf(asked)]).toString('base64url');
+}
+
+function readCursor(text: string, { asked }: PreparedQuestion): Position {
+  const bytes = Buffer.from(text, 'base64url');
+  const isOurs =
+    bytes.length === cursorBytes &&
+    bytes.toString('base64url') === text &&
+    bytes.subarray(24).equals(fingerprintOf(asked));
+  const micros = isOurs ? Number(bytes.readBigInt64BE()) : Number.NaN;
+  // Beyond these years there are no records, and no time that PostgreSQL and Date both can write.
+  if (!(micros >= 0 && micros < Date.UTC(9999, 0) * 1000)) {
+    throw new Refusal('contract_violation', { in: 'body', pointer: '/after' });
   }
-  const filter: RecordFilter = {
-    limit,
-    ...(query.holder !== undefined && { holderKeys: subjects }),
-    ...(query.clientId !== undefined && { clientId: query.clientId }),
-    ...(query.caseNumber !== undefined && { caseKeys: keys.searchKeys('case', query.caseNumber) }),
-    ...(query.matterCode !== undefined && { matterCode: query.matterCode }),
-    ...(query.from !== undefined && { from: query.from }),
-    ...(query.until !== undefined && { until: query.until }),
-    ...(query.after !== undefined && { before: cursor(query.after) }),
-  };
-  return { filter, subjects: subjects.slice(0, 1) };
+  return { micros, recordId: uuidOf(bytes.subarray(8, 24)) };
 }
 
-function cursor(text: string): { recordedAt: Date; recordId: string } {
-  const match = /^(\d{1,15})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(text);
-  const [, time, recordId] = match ?? [];
-  if (time === undefined || recordId === undefined) throw new Refusal('contract_violation', { pointer: '/after' });
-  return { recordedAt: new Date(Number(time)), recordId };
-}
+/** A cursor of another search would leave out records without a word. */
+const fingerprintOf = (asked: PreparedQuestion['asked']): Buffer =>
+  createHash('sha256').update(canonicalJson(asked)).digest().subarray(0, 6);
 
-const kindNames = new Map<number, RecordKind>(
-  Object.entries(recordKinds).map(([name, number]) => [number, name as RecordKind]),
-);
-
-/** Throws `stored_data_tampered` when id, body, commitment and copies do not belong together. */
-function open(keys: SearchDeps['keys'], row: RecordRow): FoundRecord {
-  const kind = kindNames.get(row.kind);
-  const record = openRecord(keys, row);
-  if (kind === undefined || record.state !== 'whole') {
-    throw new Refusal('stored_data_tampered', { recordId: row.record_id });
-  }
-  return {
-    recordId: row.record_id,
-    recordedAt: row.recorded_at,
-    kind,
-    action: row.action,
-    outcome: row.outcome as Outcome,
-    ...(row.code !== null && { code: row.code }),
-    ...(row.client_id !== null && { clientId: row.client_id }),
-    ...(row.department_code !== null && { departmentCode: row.department_code }),
-    ...(row.matter_code !== null && { matterCode: row.matter_code }),
-    commitment: row.commitment,
-    body: record.opened.body,
-  };
-}
+const uuidOf = (bytes: Buffer): string =>
+  bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

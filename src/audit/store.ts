@@ -1,10 +1,11 @@
-import { sql, type Transaction } from 'kysely';
+import type { Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 
 export type RecordRow = Tables['records'];
 
-const columns = [
+/** Columns of `records`, in the order in which a batch is written. */
+export const recordColumns = [
   'lane',
   'record_id',
   'recorded_at',
@@ -37,7 +38,7 @@ const rowType = `lane, record_id, recorded_at, kind, action, outcome, code, clie
 const insertBatch = {
   name: 'records_insert',
   text: `with stored as (
-    insert into records (${columns.join(', ')})
+    insert into records (${recordColumns.join(', ')})
     select lane, record_id, recorded_at, kind, action, outcome, code, client_id, department_code, matter_code,
       case_key, officer_key, holder_key,
       case when others is null then null
@@ -110,45 +111,4 @@ export async function probeRecording(db: Database, row: RecordRow): Promise<void
   } catch (error) {
     if (error !== rolledBack) throw error;
   }
-}
-
-export interface RecordFilter {
-  readonly holderKeys?: readonly Buffer[];
-  readonly clientId?: string;
-  readonly caseKeys?: readonly Buffer[];
-  readonly matterCode?: string;
-  /** Half-open range of recorded_at. */
-  readonly from?: Date;
-  readonly until?: Date;
-  /** Only records older than this one, in (time, id) order. */
-  readonly before?: { readonly recordedAt: Date; readonly recordId: string };
-  readonly limit: number;
-}
-
-/** Records newest first. */
-export async function selectRecords(db: Database, filter: RecordFilter): Promise<RecordRow[]> {
-  let query = db.kysely
-    .selectFrom('records')
-    .select([...columns])
-    .orderBy('recorded_at', 'desc')
-    .orderBy('record_id', 'desc')
-    .limit(filter.limit);
-  const { holderKeys, clientId, caseKeys, matterCode, from, until, before } = filter;
-  if (holderKeys !== undefined) {
-    query = query.where((eb) =>
-      eb.or([
-        eb('holder_key', 'in', [...holderKeys]),
-        sql<boolean>`other_holder_keys && ${sql.val([...holderKeys])}::bytea[]`,
-      ]),
-    );
-  }
-  if (clientId !== undefined) query = query.where('client_id', '=', clientId);
-  if (caseKeys !== undefined) query = query.where('case_key', 'in', [...caseKeys]);
-  if (matterCode !== undefined) query = query.where('matter_code', '=', matterCode);
-  if (from !== undefined) query = query.where('recorded_at', '>=', from);
-  if (until !== undefined) query = query.where('recorded_at', '<', until);
-  if (before !== undefined) {
-    query = query.where(sql<boolean>`(recorded_at, record_id) < (${before.recordedAt}, ${before.recordId}::uuid)`);
-  }
-  return query.execute();
 }

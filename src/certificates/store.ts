@@ -1,5 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Tables } from '../db/tables.ts';
+import { parseCertificateIdentifier } from '../verification/identifiers.ts';
 
 /** The database itself or a transaction in it. */
 export type Handle = Kysely<Tables>;
@@ -40,6 +41,27 @@ export async function findVersion(
   }
   const rows = entry.holder_keys.flatMap((key) => found.get(key.toString('hex')) ?? []);
   return { holderKeys: entry.holder_keys, rows };
+}
+
+/** Holders (as pseudonyms) of each of these certificates, by identifier; what is no identifier of a certificate on file is left out. */
+export async function holdersOf(db: Handle, identifiers: readonly string[]): Promise<Map<string, readonly Buffer[]>> {
+  const wanted = identifiers.flatMap((identifier) => {
+    const parsed = parseCertificateIdentifier(identifier);
+    return parsed.ok ? [{ identifier, series: parsed.value.series, version: parsed.value.version }] : [];
+  });
+  if (wanted.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('certificate_versions')
+    .select(['series', 'version', 'holder_keys'])
+    .where('series', 'in', [...new Set(wanted.map(({ series }) => series))])
+    .execute();
+  const found = new Map(rows.map((row) => [`${row.series} ${row.version}`, row.holder_keys]));
+  return new Map(
+    wanted.flatMap(({ identifier, series, version }) => {
+      const keys = found.get(`${series} ${version}`);
+      return keys === undefined ? [] : [[identifier, keys] as const];
+    }),
+  );
 }
 
 /** The highest version of a certificate, sealed or not. */

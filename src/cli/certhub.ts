@@ -10,13 +10,17 @@ interface Command {
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   demo: () => import('./demo.ts'),
   start: () => import('./start.ts'),
+  sequencer: () => import('./sequencer.ts'),
   migrate: () => import('./migrate.ts'),
   keys: () => import('./keys.ts'),
   department: () => import('./department.ts'),
   client: () => import('./client.ts'),
   catalogue: () => import('./catalogue.ts'),
+  fsck: () => import('./fsck.ts'),
   verify: () => import('./verify.ts'),
+  audit: () => import('./audit.ts'),
   trust: () => import('./trust.ts'),
+  witness: () => import('./witness.ts'),
 };
 
 async function main(argv: readonly string[]): Promise<number> {

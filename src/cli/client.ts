@@ -22,7 +22,7 @@ export const help = `certhub client: register client systems and their keys, dis
   certhub client new-key --out FILE [--alg ES256|EdDSA]
       makes a key pair: the private JWK goes into FILE (mode 0600, never overwritten), the public one to standard output
   certhub client add --id ID --department USCC --roles ROLE,ROLE --jwk FILE [--name-zh NAME] [--name-en NAME]
-      registers a system; roles: issuer, consumer, auditor, admin; FILE is a public JWK
+      registers a system; roles: issuer, consumer, auditor, admin, portal; FILE is a public JWK
   certhub client list
       one line of JSON per client
   certhub client disable|enable --id ID --reason TEXT
@@ -160,7 +160,7 @@ function newKey(file: string, alg: string | boolean): string {
 }
 
 /** Asks a hub for an access token, as any client does: assertion signed here, metadata and answer checked. */
-async function fetchToken(clientId: string, keyFile: string, url: string): Promise<string> {
+export async function fetchToken(clientId: string, keyFile: string, url: string): Promise<string> {
   const base = url.replace(/\/+$/, '');
   const metadata = await fetchJson(`${base}/.well-known/oauth-authorization-server`, {});
   const issuer = metadata['issuer'];

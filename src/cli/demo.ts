@@ -2,12 +2,16 @@ import { mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
+import { readConfig } from '../config.ts';
 import { assembleHub } from '../hub.ts';
+import { loadKeys } from '../signing/key-store.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
+import { tellAuditStory } from './demo/audit-story.ts';
 import { loadCity } from './demo/load.ts';
 import { demoClientKey, exampleFolder, registerDemo } from './demo/registry.ts';
 import { type Told, tellStory } from './demo/story.ts';
 import { type Teller, teller } from './demo/teller.ts';
+import { type DemoWitness, startDemoWitness } from './demo/witness.ts';
 import type { CommandIo } from './keys.ts';
 import { type OpenedHub, openHub } from './open.ts';
 
@@ -50,12 +54,31 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<numbe
   const tell = teller(output, { color: process.stdout.isTTY === true });
   tell.line('certhub demo: synthetic people, published keys, real database, real signatures, real HTTP');
   const env = { CERTHUB_LOG_LEVEL: 'warn', ...io.env, CERTHUB_MODE: 'demo', CERTHUB_KEYS_DIR: exampleFolder };
-  const opened = await openHub(env, (line) => tell.line(`   ${line}`), { serves: true });
+  const witness = await witnessOf(env);
   try {
-    return await demo(opened, { tell, since, count, exit: values.exit });
+    const witnessed = { CERTHUB_WITNESS_POLICY: witness?.policyFile, ...env };
+    const opened = await openHub(witnessed, (line) => tell.line(`   ${line}`), { serves: true });
+    try {
+      return await demo(opened, { tell, since, count, exit: values.exit });
+    } finally {
+      await opened.close();
+    }
   } finally {
-    await opened.close();
+    await witness?.close();
   }
+}
+
+/** The audit office's witness, unless the settings name others or leave the log to another process. */
+async function witnessOf(env: Readonly<Record<string, string | undefined>>): Promise<DemoWitness | undefined> {
+  const { witnessPolicy, sequencer, dataDir, keysDir, logOrigin } = readConfig(env, {
+    nodeVersion: process.versions.node,
+  });
+  if (witnessPolicy !== undefined || !sequencer) return undefined;
+  return startDemoWitness({
+    folder: join(dataDir, 'demo-witness'),
+    keys: loadKeys(keysDir, { mode: 'demo' }),
+    logOrigin,
+  });
 }
 
 interface DemoRun {
@@ -87,17 +110,21 @@ async function demo({ core, config }: OpenedHub, { tell, since, count, exit }: D
 
     const folder = join(config.dataDir, 'demo');
     mkdirSync(folder, { recursive: true });
-    const told = await tellStory({
+    const story = {
       clientOf,
       anyone: apiClient({ url, issuer: config.issuer, clientId: 'anyone' }),
       tell,
       folder,
       now: core.now,
       runId: core.now().toISOString().replace(/\D/g, '').slice(2, 14),
-    });
+    };
+    const told = await tellStory(story);
+    const { idNumber, recordId } = told;
+    if (config.sequencer) await tellAuditStory({ ...story, idNumber, recordId, url, policyFile: config.witnessPolicy });
     tell.line(`\nEvery step went as told (${since()}).`);
     if (exit) return 0;
-    await farewell({ tell, url, folder, told, token: await clientOf('school-enrolment').token() });
+    const token = await clientOf('school-enrolment').token();
+    await farewell({ tell, url, folder, told, token, policyFile: config.witnessPolicy ?? 'POLICY' });
     await new Promise<void>((resolve) => {
       process.once('SIGTERM', () => resolve());
       process.once('SIGINT', () => resolve());
@@ -115,16 +142,18 @@ interface Farewell {
   readonly folder: string;
   readonly told: Told;
   readonly token: string;
+  readonly policyFile: string;
 }
 
 /** What to try next; every command can be pasted as it stands. */
-async function farewell({ tell, url, folder, told, token }: Farewell): Promise<void> {
+async function farewell({ tell, url, folder, told, token, policyFile }: Farewell): Promise<void> {
   const lookup = JSON.stringify({
     purpose: told.purpose,
     level: 'fields',
     holder: { type: '111', number: told.idNumber },
   });
   const files = relative(process.cwd(), folder);
+  const policy = relative(process.cwd(), policyFile);
   tell.line(`
 The hub stays up; stop it with Ctrl-C.
   Documentation  ${url}/docs
@@ -140,5 +169,9 @@ A new token for any demo client, e.g. the auditor:
 
 Verify an answer without the hub:
   npm run -s certhub -- verify ${files}/answer.json --trust ${files}/trust.json
+
+Prove its record, and the whole log, without the hub's word:
+  npm run -s certhub -- audit verify ${files}/record.tlog-proof --answer ${files}/answer.json --policy ${policy}
+  npm run -s certhub -- audit verify --log ${url}/log --policy ${policy}
 `);
 }

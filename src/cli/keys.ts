@@ -23,9 +23,12 @@ export const help = `certhub keys: make, list and rotate the keys of the hub and
       department; refuses a directory that exists
   certhub keys list --dir DIR
       lists the keys, active and retired
-  certhub keys rotate --dir DIR --use answer|token|status|log|index|encryption
+  certhub keys rotate --dir DIR --use answer|token|status|log|index|encryption|records
       adds a new active key and retires the old one, which still verifies, opens and finds: never delete it. Copy DIR to all
-      machines, restart them together, back secrets/ up again
+      machines, restart them together, back secrets/ up again. records: adds the keys of the next 36 months' records
+  certhub keys destroy-month --dir DIR --month YYYY-MM --erasure ID
+      destroys the record keys of a month whose bodies were erased, so that backups of the database cannot be read any more. Needs
+      the database (DATABASE_URL or the embedded one). Copies and backups of DIR have to be destroyed by hand
   certhub keys retire --dir DIR --index N
       retires an old index generation: what only it indexes is no longer found. Nothing re-indexes stored rows yet
   certhub keys add-seal --dir DIR --department USCC (--name NAME | --p12 FILE --password-file FILE)
@@ -73,13 +76,19 @@ const options = {
   'password-file': { type: 'string' },
   use: { type: 'string' },
   index: { type: 'string' },
+  month: { type: 'string' },
+  erasure: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
 const parse = (argv: readonly string[]) =>
   parseArgs({ args: [...argv], allowPositionals: true, strict: true, options });
 
-type Input = ReturnType<typeof parse>['values'] & { readonly directory: string; readonly now: Date };
+type Input = ReturnType<typeof parse>['values'] & {
+  readonly directory: string;
+  readonly now: Date;
+  readonly io: CommandIo;
+};
 
 async function runCommand(argv: readonly string[], io: CommandIo): Promise<string> {
   const { values, positionals } = parse(argv);
@@ -90,7 +99,7 @@ async function runCommand(argv: readonly string[], io: CommandIo): Promise<strin
   if (surplus.length > 0) throw new UsageError(`unexpected: ${surplus.join(' ')}`);
   const directory = values.dir ?? io.env['CERTHUB_KEYS_DIR'] ?? '';
   if (directory === '') throw new UsageError('--dir is missing');
-  return command({ ...values, directory, now: new Date() });
+  return command({ ...values, directory, now: new Date(), io });
 }
 
 const commands = new Map<string, (input: Input) => Promise<string>>([
@@ -98,6 +107,7 @@ const commands = new Map<string, (input: Input) => Promise<string>>([
   ['list', async ({ directory }) => listKeys(directory)],
   ['rotate', rotate],
   ['retire', retire],
+  ['destroy-month', destroy],
   ['add-seal', add],
   ['example', example],
 ]);
@@ -108,7 +118,7 @@ async function init({ directory, city, departments: list, now }: Input): Promise
   return (
     `made keys for ${departments.length} department(s) in ${directory}\n` +
     'Move authority/root.key.pem to a safe place offline: the hub never reads it.\n' +
-    'Keep a copy of secrets/ apart from the database backups: without it stored data cannot be read.\n'
+    'Keep a copy of secrets/ and records/ apart from the database backups: without it stored data cannot be read.\n'
   );
 }
 
@@ -122,6 +132,14 @@ async function retire({ directory, index }: Input): Promise<string> {
   const number = Number(index);
   if (!Number.isInteger(number)) throw new UsageError('--index must be the number of a generation');
   return describe(await retireIndexKey({ directory, number }));
+}
+
+/** Loaded when asked for: making keys needs no database driver. */
+async function destroy({ directory, month = '', erasure = '', now, io }: Input): Promise<string> {
+  if (!/^\d{4}-(0[1-9]|1[0-2])$/.test(month)) throw new UsageError('--month must be YYYY-MM');
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(erasure)) throw new UsageError('--erasure must be its id');
+  const { destroyMonthKeys } = await import('./keys-destroy.ts');
+  return destroyMonthKeys({ directory, month, erasureId: erasure.toLowerCase(), now, io });
 }
 
 async function add(input: Input): Promise<string> {
@@ -164,11 +182,12 @@ function parseDepartments(list: string): { code: string; name: string }[] {
 }
 
 function listKeys(directory: string): string {
-  const { keys, indexKeys, encryptionKeys, seals, roots } = loadManifest(directory);
+  const { keys, indexKeys, encryptionKeys, recordKeys = [], seals, roots } = loadManifest(directory);
   const rows = [
     ...keys.map(({ use, kid, suite, state, from, until }) => [use, kid, suite, state, `${from} – ${until ?? ''}`]),
     ...indexKeys.map(({ number, state }) => ['index', `generation ${number}`, 'HMAC-SHA-256', state, '']),
     ...encryptionKeys.map(({ number, state }) => ['encryption', `key ${number}`, 'AES-256-GCM', state, '']),
+    ...recordKeys.map(({ month, kind, state }) => ['records', `${month} ${kind}`, 'AES-256-GCM', state, '']),
     ...seals.map(({ department, suite, state, file }) => ['seal', department, suite, state, file]),
     ...roots.map((file) => ['root', '', '', 'active', file]),
   ];

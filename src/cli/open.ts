@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Sequencer } from '../audit/sequencer.ts';
 import { type Config, readConfig } from '../config.ts';
 import { connect, type Database } from '../db/database.ts';
 import { startEmbedded } from '../db/embedded.ts';
@@ -7,14 +8,15 @@ import { checkSettings } from '../db/settings.ts';
 import { openLog } from '../http/log.ts';
 import { assembleCore, type Core } from '../hub.ts';
 import { loadKeys } from '../signing/key-store.ts';
+import { NotReady } from './not-ready.ts';
+import { openSequencer } from './open-sequencer.ts';
 
-/** Something an operator has to put right before a command or the hub can run. The message says how. */
-export class NotReady extends Error {
-  override readonly name = 'NotReady';
-}
+export { NotReady };
 
 export interface OpenedDatabase {
   readonly db: Database;
+  /** Where the sequencer's role may write the log; undefined when nobody said. */
+  readonly sequencerUrl: string | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -50,7 +52,8 @@ export async function openDatabase(
     };
     try {
       await checkDatabase(db, migrations, say);
-      return { db, close };
+      const sequencerUrl = embedded === undefined ? config.sequencerDatabaseUrl : embedded.urls.sequencer;
+      return { db, sequencerUrl, close };
     } catch (error) {
       await db.close();
       throw error;
@@ -61,7 +64,8 @@ export async function openDatabase(
   }
 }
 
-async function checkDatabase(
+/** Whether schema and settings are such that a hub or a sequencer may write there. Throws NotReady. */
+export async function checkDatabase(
   db: Database,
   migrations: Awaited<ReturnType<typeof readMigrations>>,
   say: (line: string) => void,
@@ -81,6 +85,8 @@ export interface OpenedHub {
   readonly config: Config;
   readonly core: Core;
   readonly log: Logger;
+  /** Present in a hub that serves, unless CERTHUB_SEQUENCER leaves the log to others. */
+  readonly sequencer: Sequencer | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -96,13 +102,26 @@ export async function openHub(
   const log = openLog({ level: config.logLevel });
   const database = await openDatabase(config, say, serves);
   const core = await assembleCore({ config, db: database.db, keys, log, now: () => new Date() });
-  return {
-    config,
-    core,
-    log,
-    close: async () => {
+  if (serves) {
+    await core.beginServing().catch(async (error: unknown) => {
       await core.close();
       await database.close();
-    },
+      throw error;
+    });
+  }
+  let opened: ReturnType<typeof openSequencer> | undefined;
+  const close = async (): Promise<void> => {
+    await core.close();
+    await opened?.close();
+    await database.close();
   };
+  if (serves && config.sequencer && database.sequencerUrl !== undefined) {
+    try {
+      opened = openSequencer({ config, keys, log }, database.sequencerUrl);
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  }
+  return { config, core, log, sequencer: opened?.sequencer, close };
 }

@@ -147,11 +147,13 @@ export interface Tables {
     erasure_id: string;
     officer_key: Buffer;
     client_id: string;
+    decision: string;
+    body: Buffer;
     record_id: string;
     approved_at: Date;
     mac: Buffer;
   };
-  erasure_executions: { erasure_id: string; record_id: string; bodies: number; executed_at: Date };
+  erasure_executions: { erasure_id: string; record_id: string; bodies: number; executed_at: Date; mac: Buffer };
   record_releases: { record_id: string; changed_at: Date; release_at: Date; mac: Buffer };
   key_events: { kid: string; state: string; recorded_at: Date };
   schema_migrations: { id: number; name: string; sha256: string; applied_at: Generated<Date> };

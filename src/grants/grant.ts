@@ -19,6 +19,8 @@ export interface Grant {
   readonly validUntil: Date;
   /** Lookups per calendar day of the city. */
   readonly dailyQuota: number;
+  /** For how many days at most a lookup may stay out of its holder's own report. Absent: not at all. */
+  readonly secrecyDays?: number;
   readonly decisionReference: string;
   readonly decidedByDepartmentCode: string;
   readonly createdAt: Date;
@@ -44,6 +46,8 @@ export interface Wanted {
   readonly matterCode: string;
   readonly legalBasis: string;
   readonly at: Date;
+  /** Until when the lookup shall stay out of its holder's own report. Undefined: it shows at once. */
+  readonly secretUntil?: Date;
 }
 
 export interface Permission {
@@ -54,22 +58,28 @@ export interface Permission {
 
 export type Permitted =
   | { readonly ok: true; readonly candidates: readonly [Permission, ...Permission[]] }
-  | { readonly ok: false; readonly code: Extract<RefusalCode, 'grant_required' | 'grant_expired' | 'grant_revoked'> };
+  | {
+      readonly ok: false;
+      readonly code: Extract<RefusalCode, 'grant_required' | 'grant_expired' | 'grant_revoked' | 'secrecy_not_granted'>;
+    };
 
 const rank: Record<Level, number> = { compare: 0, fields: 1 };
 
 /**
  * Decides over one type of a question (invariant 2). Pure; default deny. Every candidate alone covers the whole question:
- * fields of several grants are never added up. The widest grant comes first, then the older one.
+ * fields of several grants are never added up. The widest grant comes first, then the older one. Who asks under secrecy is answered
+ * under grants that allow it until then, and under no other.
  */
 export function permit(grantsOfClient: readonly Grant[], wanted: Wanted): Permitted {
   const ofType = grantsOfClient.filter((grant) => grant.certificateTypeCode === wanted.certificateTypeCode);
   const fitting = ofType.filter((grant) => fits(grant, wanted));
-  const [first, ...others] = fitting
-    .filter((grant) => grantState(grant, wanted.at) === 'in_force')
+  const inForce = fitting.filter((grant) => grantState(grant, wanted.at) === 'in_force');
+  const [first, ...others] = inForce
+    .filter((grant) => allowsSecrecy(grant, wanted))
     .toSorted((a, b) => b.fields.length - a.fields.length || (a.grantId < b.grantId ? -1 : 1))
     .map((grant): Permission => ({ grant, fields: wanted.fields ?? (wanted.level === 'fields' ? grant.fields : []) }));
   if (first !== undefined) return { ok: true, candidates: [first, ...others] };
+  if (inForce.length > 0) return { ok: false, code: 'secrecy_not_granted' };
   const states = fitting.map((grant) => grantState(grant, wanted.at));
   if (states.includes('revoked')) return { ok: false, code: 'grant_revoked' };
   if (states.includes('expired')) return { ok: false, code: 'grant_expired' };
@@ -85,13 +95,34 @@ function fits(grant: Grant, wanted: Wanted): boolean {
   );
 }
 
+const dayMs = 86_400_000;
+
+/** Secrecy ends in the future and within the days that were granted: whoever asks cannot hide a lookup for longer than was decided. */
+function allowsSecrecy({ secrecyDays = 0 }: Grant, { secretUntil, at }: Wanted): boolean {
+  if (secretUntil === undefined) return true;
+  const ahead = secretUntil.getTime() - at.getTime();
+  return ahead > 0 && ahead <= secrecyDays * dayMs;
+}
+
+/** Days of secrecy to apply for, 1 to 3650, or undefined when none would do. */
+function secrecyDaysFor({ secretUntil, at }: Wanted): number | undefined {
+  if (secretUntil === undefined) return undefined;
+  const days = Math.max(1, Math.ceil((secretUntil.getTime() - at.getTime()) / dayMs));
+  return Math.min(days, longestSecrecyDays);
+}
+
+/** The longest secrecy that any grant can allow. */
+const longestSecrecyDays = 3_650;
+
 /** What to apply for; depends on caller and question alone, so it is the same whether or not the person exists. */
 export function applicationFor(wanted: Wanted): Record<string, unknown> {
+  const secrecyDays = secrecyDaysFor(wanted);
   return {
     certificateTypeCode: wanted.certificateTypeCode,
     level: wanted.level,
     fields: wanted.fields ?? [],
     matterCode: wanted.matterCode,
     legalBasis: wanted.legalBasis,
+    ...(secrecyDays !== undefined && { secrecyDays }),
   };
 }

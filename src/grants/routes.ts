@@ -20,6 +20,7 @@ const toContract = (grant: Grant, at: Date) => ({
   validFrom: grant.validFrom.toISOString(),
   validUntil: grant.validUntil.toISOString(),
   dailyQuota: grant.dailyQuota,
+  ...(grant.secrecyDays !== undefined && { secrecyDays: grant.secrecyDays }),
   decisionReference: grant.decisionReference,
   decidedByDepartmentCode: grant.decidedByDepartmentCode,
   state: grantState(grant, at),

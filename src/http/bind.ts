@@ -1,8 +1,9 @@
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Refusal } from '../errors.ts';
 import type { Caller } from '../ids.ts';
 import { checkBodyHeaders, type ParseBody, readBody } from './body.ts';
-import type { Operation } from './contract.ts';
+import { isJsonType, type Operation, type RateClass } from './contract.ts';
 import type { Traffic } from './drain.ts';
 import type { BoundHandler } from './handlers.ts';
 import type { OperationRules } from './validate.ts';
@@ -27,7 +28,7 @@ export interface BindDeps {
   readonly traffic: Traffic;
   /** Compare every answer with the contract before it is sent. */
   readonly checkAnswers: boolean;
-  readonly rateLimits: Readonly<Record<'token' | 'public', { readonly max: number; readonly timeWindow: number }>>;
+  readonly rateLimits: Readonly<Record<RateClass, { readonly max: number; readonly timeWindow: number }>>;
 }
 
 /**
@@ -45,7 +46,7 @@ export function bindOperations(deps: BindDeps, operations: readonly Operation[])
     const { rateLimit } = operation;
     app.route({
       method: operation.method,
-      url: operation.path.replaceAll(':', '::').replace(/\{([^}]+)\}/g, ':$1'),
+      url: operation.path.replaceAll(':', '::').replace(/\{([^}]+)\}/g, operation.wildcard ? '*' : ':$1'),
       config: { operation },
       // The limit counts first, so that refused requests count too.
       onRequest: [...(rateLimit === undefined ? [] : [app.rateLimit(rateLimits[rateLimit])]), admit(deps, operation)],
@@ -92,7 +93,8 @@ function bound(deps: BindDeps, operation: Operation, handler: BoundHandler) {
     traffic.run(async () => {
       if (operation.bearer && reply.elapsedTime > slowBodyMilliseconds) await identify(deps, operation, request);
       const body = readBody(parseBody, operation, request.body);
-      const { params, query, headers } = request;
+      const { query, headers } = request;
+      const params = paramsOf(operation, request);
       const checked = rules.checkRequest({ params, query, headers, body });
       const { caller, requestId, receivedAt } = request.call;
       const answer = await handler({ ...checked, caller, requestId, receivedAt, remoteAddress: request.ip });
@@ -103,6 +105,31 @@ function bound(deps: BindDeps, operation: Operation, handler: BoundHandler) {
       reply.code(answer.status).headers(answer.headers ?? {});
       if (operation.bearer) reply.header('cache-control', 'no-store');
       if (answer.body === undefined) return reply.send();
-      return reply.type(type).send(type.endsWith('json') ? JSON.stringify(answer.body) : answer.body);
+      return reply
+        .type(withCharset(type))
+        .send(isJsonType(type) ? JSON.stringify(answer.body) : payloadOf(request, answer.body));
     });
+}
+
+/**
+ * A body that is made while it is sent waits for its reader and keeps one piece ahead. If it fails in the middle the connection is
+ * cut: the peer sees a broken answer, never one that ends early.
+ */
+function payloadOf({ call, log, routeOptions }: FastifyRequest, body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || !(Symbol.asyncIterator in body)) return body;
+  const pieces = Readable.from(body as AsyncIterable<string>, { highWaterMark: 1 });
+  pieces.on('error', (err) => {
+    const { operationId } = routeOptions.config.operation ?? {};
+    log.error({ err, operationId, requestId: call.requestId }, 'answer broke off');
+  });
+  return pieces;
+}
+
+/** Text is UTF-8, and says so. */
+const withCharset = (type: string): string => (/^text\/\w+$/.test(type) ? `${type}; charset=utf-8` : type);
+
+/** The router knows what a wildcard took as `*`. */
+function paramsOf({ wildcard, parameters }: Operation, { params }: FastifyRequest): unknown {
+  const name = parameters.find(({ in: place }) => place === 'path')?.name;
+  return wildcard && name !== undefined ? { [name]: (params as Record<string, unknown>)['*'] } : params;
 }

@@ -626,6 +626,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/log/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The newest published checkpoint
+         * @description Signed note (C2SP tlog-checkpoint): origin, size and root of the log over all records, signed by the hub and cosigned by its witnesses. Keep those you saw: `certhub audit verify` compares them. 404 until the first one is published.
+         */
+        get: operations["getLogCheckpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/log/tile/{tilePath}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A tile of hashes or a bundle of entries
+         * @description C2SP tlog-tiles: `<level>/<index>` for 256 hashes, `entries/<index>` for 256 entries of 34 bytes, each behind its length; `.p/<width>` for the first of them only. What lies within the published checkpoint is served, for good. `tilePath` contains slashes.
+         */
+        get: operations["getLogTile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/log/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The keys that sign checkpoints
+         * @description Verifier keys (C2SP signed-note), one a line, those in use first, retired ones behind. Compare them with what you got on another way.
+         */
+        get: operations["getLogKey"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/log/proof/{recordId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The proof that a record is in the log
+         * @description C2SP tlog-proof: index, inclusion path and the published checkpoint with its cosignatures in one text, to be kept and checked offline. It proves an entry made from the record's kind and commitment and tells nothing of the record. 404 `not_in_log_yet` for a second or two after the record was made.
+         */
+        get: operations["getLogProof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/searches": {
         parameters: {
             query?: never;
@@ -637,9 +717,173 @@ export interface paths {
         put?: never;
         /**
          * Search the audit records
-         * @description Newest first; everything given must fit. The search itself is recorded with its reason and the records it showed before the answer leaves. Each page is a search of its own: send the same body with `after` = `next`.
+         * @description Newest first; everything given must fit, and without any filter you see everything. Holders, officers and cases can be given as such or as the pseudonym that a record or an overview shows. The search itself is recorded, with its reason, every filter and the records it showed, before the answer leaves. Each page is a search of its own: send the same body with `after` = `next`. An erased record is found by its time and kind only. A record that somebody changed past the hub stands in the page with `state` = `tampered` and what is wrong; it is reported to the operator at once.
          */
         post: operations["searchRecords"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/records/{recordId}/readings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read one record in full
+         * @description Who, what, why, which fields, digest of the answer; whether it is whole; and its place in the log: the leaf, whether the published checkpoint covers it, and where its proof is. The reading is recorded with its reason.
+         */
+        post: operations["readRecord"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/overviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What happened, and what of it is unusual
+         * @description Counts per day of the city, department, client, certificate type, matter, outcome and refusal code, for at most 92 days. And what is unusual, each with its reason and the search that finds its records: more distinct holders than the client's or officer's own habit (of the 28 days before: more than the median and five times its spread, and more than twice the median; at least 20, without a habit of 5 days at least 50), more than 10 accesses in one night or weekend day outside Monday to Friday 07:00 to 20:00, a holder asked about by 5 departments or more within 7 days, 6 holders or more under one case number within 7 days. Unusual is no accusation. Holders and officers appear as pseudonyms. The overview is recorded with its reason.
+         */
+        post: operations["createOverview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take records away as a file that proves itself
+         * @description `records`: those that fit the filter (at most 100,000), each with its proof. `range`: every leaf of the log from `begin` to before `end` (at most 1,000,000), none left out; with a filter those that do not fit stand there redacted. Erased records stand there with the record of their erasure. `ndjson` is certhub-audit-export/1, which `certhub audit verify` checks offline: its first line has the published checkpoint, its last line says that the file is whole. `csv` is the same for reading and proves nothing. Records that no published checkpoint covers yet (a few seconds) are counted and left out. The export is recorded with its reason and exact extent before its first byte; if it breaks off, the connection does too.
+         */
+        post: operations["exportRecords"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/receipts/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * List the records this client caused
+         * @description Newest first: id, time, outcome and commitment of every record that calls of this client left, to be compared with the answers it kept (`certhub audit reconcile`). Nothing of a record's content is shown. The question is recorded like every other. Each page is a search of its own: send the same body with `after` = `next`.
+         */
+        post: operations["searchOwnReceipts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/records/{recordId}/releases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change when a lookup under secrecy shows
+         * @description Sets anew from when the record of a lookup under secrecy shows in its holder's report, earlier or later, at most 3650 days after the lookup. The newest change holds. Each is a record of its own.
+         */
+        post: operations["changeRelease"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/access-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Who looked at my certificates
+         * @description For the citizens' portal, on behalf of the person it has authenticated (or of the organisation, or of who lawfully acts for either): everything about this holder, newest first, with a sentence that can be read. What belongs to other people is not in it, officials included. Lookups under secrecy show from their release on. The report is a record itself. Each page is a report of its own: send the same body with `after` = `next`.
+         */
+        post: operations["getAccessReport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List erasures
+         * @description Proposals to erase records, newest first, with who decided what. Reading them is recorded.
+         */
+        get: operations["listErasures"];
+        put?: never;
+        /**
+         * Propose an erasure
+         * @description Of the body of one record, at any time on its legal basis, or of all bodies of a month once the month is sealed and the retention of each kind is over. Two other officers have to approve, through two different clients; then the owner of the database executes it (`certhub audit erase`). The leaf in the log and the record's id, time, kind and commitment always stay. Evidence of erasures, month seals, keys and releases can never be erased.
+         */
+        post: operations["proposeErasure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/erasures/{erasureId}/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve or reject an erasure
+         * @description By an officer who neither proposed it nor decided about it yet; two approvals come from two different clients. One rejection ends it.
+         */
+        post: operations["approveErasure"];
         delete?: never;
         options?: never;
         head?: never;
@@ -674,13 +918,18 @@ export interface components {
             error_description?: string;
         };
         /** @enum {string} */
-        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "quota_exceeded" | "holder_or_identifier_required" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "shutting_down" | "internal_error";
+        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
         Health: {
             /** @enum {string} */
             status: "ok" | "failing";
             parts?: {
                 [key: string]: "ok" | "failing";
             };
+            /**
+             * @description `behind` when a record has waited for more than a minute to be in a published checkpoint. The hub answers all the same.
+             * @enum {string}
+             */
+            log?: "ok" | "behind";
         };
         AuthorizationServerMetadata: {
             issuer: string;
@@ -766,7 +1015,7 @@ export interface components {
         CertificateIdentifier: string;
         ClientId: string;
         /** @enum {string} */
-        Role: "issuer" | "consumer" | "auditor" | "admin";
+        Role: "issuer" | "consumer" | "auditor" | "admin" | "portal";
         Reason: {
             reason: components["schemas"]["Text"];
         };
@@ -1062,6 +1311,8 @@ export interface components {
             validFrom: components["schemas"]["Time"];
             validUntil: components["schemas"]["Time"];
             dailyQuota: number;
+            /** @description For how many days at most a lookup may stay out of its holder's own report. Without it: not at all. */
+            secrecyDays?: number;
             decisionReference: components["schemas"]["Text"];
         };
         Grant: {
@@ -1076,6 +1327,7 @@ export interface components {
             validFrom: components["schemas"]["Time"];
             validUntil: components["schemas"]["Time"];
             dailyQuota: number;
+            secrecyDays?: number;
             decisionReference: string;
             decidedByDepartmentCode: components["schemas"]["DepartmentCode"];
             /** @enum {string} */
@@ -1094,6 +1346,14 @@ export interface components {
             officer: components["schemas"]["Officer"];
             legalBasis: components["schemas"]["LegalBasis"];
             note?: components["schemas"]["Text"];
+            secrecy?: components["schemas"]["Secrecy"];
+        };
+        /** @description Keeps the lookup out of its holder's own report until `releaseAt`; it is recorded and in the log like every other. Every grant used must allow it (`secrecyDays`); a refusal for want of that is not secret. */
+        Secrecy: {
+            /** @description In the future, and within the days that the grants allow. */
+            releaseAt: components["schemas"]["Time"];
+            /** @description The law that demands it; shown to the holder afterwards. */
+            legalGround: string;
         };
         TypeQuery: {
             certificateTypeCode: components["schemas"]["CertificateTypeCode"];
@@ -1182,12 +1442,182 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        OwnReceiptSearch: {
+            /** @description Recorded at or after. */
+            from?: components["schemas"]["Time"];
+            /** @description Recorded before. */
+            until?: components["schemas"]["Time"];
+            after?: string;
+            /** @description At most this many records (default 100). */
+            limit?: number;
+        };
+        OwnReceipt: {
+            /**
+             * Format: uuid
+             * @description The `jti` of the answer.
+             */
+            recordId: string;
+            recordedAt: components["schemas"]["Time"];
+            /** @description The operationId of what was done. */
+            action: string;
+            /** @enum {string} */
+            outcome: "answered" | "refused" | "failed" | "done";
+            /** @description Why it was refused. */
+            code?: string;
+            /** @description Digest over the fields of the record; the same as in the answer that the caller holds. */
+            commitment: string;
+            /**
+             * @description Whether the hub still holds the record as it was committed to.
+             * @enum {string}
+             */
+            state: "whole" | "erased" | "tampered";
+        };
+        OwnReceiptPage: {
+            items: components["schemas"]["OwnReceipt"][];
+            next?: string;
+            /**
+             * Format: uuid
+             * @description The record of this question.
+             */
+            recordId: string;
+        };
+        /** @enum {string} */
+        ErasableKind: "access" | "certificate" | "registry" | "audit_read";
+        /** @description In UTC. */
+        Month: string;
+        /** @description Either one record, or a month; without kinds, all that may ever be erased. */
+        ErasureTarget: {
+            /** Format: uuid */
+            recordId?: string;
+            month?: components["schemas"]["Month"];
+            kinds?: components["schemas"]["ErasableKind"][];
+        } & ({
+            recordId: unknown;
+            month?: never;
+            kinds?: never;
+        } | {
+            month: unknown;
+            recordId?: never;
+        });
+        ErasureProposal: {
+            target: components["schemas"]["ErasureTarget"];
+            /** @description The law and article that demand or allow it. */
+            legalBasis: string;
+            reason: components["schemas"]["Text"];
+            officer: components["schemas"]["Officer"];
+        };
+        ErasureDecision: {
+            officer: components["schemas"]["Officer"];
+            /** @enum {string} */
+            decision: "approve" | "reject";
+            reason: components["schemas"]["Text"];
+        };
+        Erasure: {
+            /** Format: uuid */
+            erasureId: string;
+            target: components["schemas"]["ErasureTarget"];
+            legalBasis: string;
+            reason: string;
+            officer: components["schemas"]["Officer"];
+            clientId: components["schemas"]["ClientId"];
+            /**
+             * Format: uuid
+             * @description The record of the proposal.
+             */
+            recordId: string;
+            createdAt: components["schemas"]["Time"];
+            /** @enum {string} */
+            state: "proposed" | "approved" | "rejected" | "executed";
+            decisions: {
+                /** @enum {string} */
+                decision: "approve" | "reject";
+                reason: string;
+                officer: components["schemas"]["Officer"];
+                clientId: components["schemas"]["ClientId"];
+                /**
+                 * Format: uuid
+                 * @description The record of the decision.
+                 */
+                recordId: string;
+                at: components["schemas"]["Time"];
+            }[];
+            execution?: {
+                /**
+                 * Format: uuid
+                 * @description The record of the execution.
+                 */
+                recordId: string;
+                /** @description How many bodies there were to erase. */
+                bodies: number;
+                at: components["schemas"]["Time"];
+            };
+        };
+        ErasurePage: {
+            items: components["schemas"]["Erasure"][];
+            next?: string;
+        };
+        /** @description The keyed pseudonym of a holder, officer or case, as records and overviews show it (base64url, or hex as in `body`). */
+        Pseudonym: string;
+        /** @enum {string} */
+        RecordKind: "access" | "certificate" | "registry" | "audit_read" | "erasure" | "month_seal" | "key_event" | "release";
+        /**
+         * @description `done` is for changes, the others for questions.
+         * @enum {string}
+         */
+        RecordOutcome: "answered" | "refused" | "failed" | "done";
+        /** @description Everything given must fit. */
+        RecordFilter: {
+            holder?: components["schemas"]["Holder"];
+            holderKey?: components["schemas"]["Pseudonym"];
+            clientId?: components["schemas"]["ClientId"];
+            /** @description Department of the client. */
+            departmentCode?: components["schemas"]["DepartmentCode"];
+            /** @description Account of the official in the calling system. */
+            officerId?: string;
+            officerKey?: components["schemas"]["Pseudonym"];
+            matterCode?: components["schemas"]["MatterCode"];
+            caseNumber?: string;
+            caseKey?: components["schemas"]["Pseudonym"];
+            certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
+            /** @description With `certificateIdentifier`: all versions of that certificate. */
+            anyVersion?: boolean;
+            certificateTypeCode?: components["schemas"]["CertificateTypeCode"];
+            level?: components["schemas"]["Level"];
+            outcome?: components["schemas"]["RecordOutcome"];
+            /** @description Why it was refused. */
+            code?: components["schemas"]["ProblemCode"];
+            kinds?: components["schemas"]["RecordKind"][];
+            /** @description The operationId of what was done. */
+            action?: string;
+            /** @description Recorded at or after. */
+            from?: components["schemas"]["Time"];
+            /** @description Recorded before. */
+            until?: components["schemas"]["Time"];
+        };
         RecordSearch: {
             reason: components["schemas"]["Text"];
             holder?: components["schemas"]["Holder"];
+            holderKey?: components["schemas"]["Pseudonym"];
             clientId?: components["schemas"]["ClientId"];
-            caseNumber?: string;
+            /** @description Department of the client. */
+            departmentCode?: components["schemas"]["DepartmentCode"];
+            /** @description Account of the official in the calling system. */
+            officerId?: string;
+            officerKey?: components["schemas"]["Pseudonym"];
             matterCode?: components["schemas"]["MatterCode"];
+            caseNumber?: string;
+            caseKey?: components["schemas"]["Pseudonym"];
+            certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
+            /** @description With `certificateIdentifier`: all versions of that certificate. */
+            anyVersion?: boolean;
+            certificateTypeCode?: components["schemas"]["CertificateTypeCode"];
+            level?: components["schemas"]["Level"];
+            outcome?: components["schemas"]["RecordOutcome"];
+            /** @description Why it was refused. */
+            code?: components["schemas"]["ProblemCode"];
+            kinds?: components["schemas"]["RecordKind"][];
+            /** @description The operationId of what was done. */
+            action?: string;
             /** @description Recorded at or after. */
             from?: components["schemas"]["Time"];
             /** @description Recorded before. */
@@ -1195,28 +1625,165 @@ export interface components {
             after?: string;
             limit?: number;
         };
+        /** @description What stands beside `body` comes from the columns to search by; `state` says how far they can be believed. Of an erased record nothing is left but id, time, kind and commitment. */
         Record: {
             /** Format: uuid */
             recordId: string;
             recordedAt: components["schemas"]["Time"];
             /** @enum {string} */
-            kind: "access" | "certificate" | "registry" | "audit_read" | "erasure" | "month_seal" | "key_event" | "release";
+            kind: "access" | "certificate" | "registry" | "audit_read" | "erasure" | "month_seal" | "key_event" | "release" | "unknown";
             /** @description The operationId of what was done. */
             action: string;
             /** @enum {string} */
-            outcome: "answered" | "refused" | "failed" | "done";
+            outcome: "answered" | "refused" | "failed" | "done" | "unknown";
             /** @description Why it was refused. */
             code?: string;
             /** @description The caller; `certhub-operator` is a command at the machine of the hub. */
             clientId?: string;
+            /** @description Department of the caller. */
             departmentCode?: string;
             matterCode?: string;
+            /** @description How much was asked for. */
+            level?: string;
+            certificateTypes?: string[];
+            /** @description Identifiers of the certificates that were touched. */
+            certificates?: string[];
+            /** @description A lookup under secrecy: from when on its holder sees it, as set when it happened. */
+            releaseAt?: components["schemas"]["Time"];
+            /** @description Pseudonyms of everyone concerned; the one asked about first. */
+            holderKeys?: string[];
+            /** @description Pseudonym of the officer. */
+            officerKey?: string;
+            /** @description Pseudonym of the case number. */
+            caseKey?: string;
             /** @description Digest over the fields of the record; the same as in the answer that the caller holds. */
             commitment: string;
-            /** @description The record in full - who, what, why, which fields, digest of the answer. Holders appear as keyed pseudonyms. */
-            body: {
+            /**
+             * @description whole - the body is the one that was recorded, and all columns say what it says; erased - the body is gone, `erasedBy` says by what right; tampered - somebody changed the record past the hub, `fault` says how.
+             * @enum {string}
+             */
+            state: "whole" | "erased" | "tampered";
+            fault?: {
+                /**
+                 * @description body_unreadable - body and commitment do not belong together; commitment_wrong - the commitment is over something else; column_wrong - the body is the recorded one, the named columns say something else.
+                 * @enum {string}
+                 */
+                code: "body_unreadable" | "commitment_wrong" | "column_wrong";
+                columns?: string[];
+            };
+            /** @description Absent from an erased record when no erasure covers it, which is a finding. */
+            erasedBy?: {
+                /** Format: uuid */
+                erasureId: string;
+                /**
+                 * Format: uuid
+                 * @description The record of its execution.
+                 */
+                recordId: string;
+            };
+            /** @description The official on whose behalf the client called. */
+            officer?: {
                 [key: string]: unknown;
             };
+            /** @description Why - matter, case number, legal basis. */
+            purpose?: {
+                [key: string]: unknown;
+            };
+            /** @description The reason that was given for a change or for reading records. */
+            reason?: string;
+            /** @description Which fields of which type could be seen. */
+            fields?: {
+                certificateTypeCode: string;
+                fields: string[];
+            }[];
+            /** @description The record in full - who, what, why, which fields, digest of the answer. Holders appear as keyed pseudonyms (hex). */
+            body?: {
+                [key: string]: unknown;
+            };
+        };
+        RecordReading: {
+            record: components["schemas"]["Record"];
+            /** @description Its place in the transparency log. `waiting` lasts a second or two. */
+            log: {
+                /** @enum {string} */
+                state: "waiting" | "in_log";
+                leafIndex?: number;
+                /** @description Whether the published checkpoint covers it; from then on it can be proved to anybody. */
+                covered?: boolean;
+                /** @description Leaves under the published checkpoint. */
+                publishedSize?: number;
+                /** @description False - the leaf in the log is over another commitment or kind: the record was changed past the hub. */
+                agrees?: boolean;
+                /** @description Where the proof is that needs no trust in the hub. */
+                proof?: string;
+            };
+            /**
+             * Format: uuid
+             * @description The record of this reading.
+             */
+            recordId: string;
+        };
+        OverviewRequest: {
+            reason: components["schemas"]["Text"];
+            /** @description The first day. */
+            from: components["schemas"]["Date"];
+            /** @description The day after the last; at most 92 days later. */
+            until: components["schemas"]["Date"];
+        };
+        /** @description The 50 most frequent values; `others` is how many accesses there were under all others. */
+        Ranking: {
+            items: {
+                value: string;
+                count: number;
+            }[];
+            others: number;
+        };
+        /** @description Everything but `records` counts accesses (lookups and verifications). */
+        Overview: {
+            days: {
+                day: components["schemas"]["Date"];
+                /** @description Records of every kind. */
+                records: number;
+                accesses: number;
+                refused: number;
+                failed: number;
+            }[];
+            departments: components["schemas"]["Ranking"];
+            clients: components["schemas"]["Ranking"];
+            certificateTypes: components["schemas"]["Ranking"];
+            matters: components["schemas"]["Ranking"];
+            outcomes: components["schemas"]["Ranking"];
+            codes: components["schemas"]["Ranking"];
+            /** @description Of each rule the 50 that go furthest beyond the usual. */
+            unusual: {
+                /** @enum {string} */
+                rule: "many_holders_by_client" | "many_holders_by_officer" | "off_hours" | "holder_asked_by_many_departments" | "case_number_across_holders";
+                count: number;
+                /** @description Up to so many nothing would have been listed. */
+                usual: number;
+                reason: components["schemas"]["Sentence"];
+                /** @description Send it as a search to see the records. */
+                search: components["schemas"]["RecordFilter"];
+            }[];
+            /** @description Findings beyond those listed. */
+            moreUnusual: number;
+            /**
+             * Format: uuid
+             * @description The record of this overview.
+             */
+            recordId: string;
+        };
+        ExportRequest: {
+            reason: components["schemas"]["Text"];
+            /** @enum {string} */
+            kind: "records" | "range";
+            /** @enum {string} */
+            format: "ndjson" | "csv";
+            filter?: components["schemas"]["RecordFilter"];
+            /** @description First leaf of a range. */
+            begin?: number;
+            /** @description Leaf behind the last one of a range. */
+            end?: number;
         };
         RecordPage: {
             items: components["schemas"]["Record"][];
@@ -1226,6 +1793,132 @@ export interface components {
              * @description The record of this search.
              */
             recordId: string;
+        };
+        ReleaseChange: {
+            releaseAt: components["schemas"]["Time"];
+            reason: components["schemas"]["Text"];
+            legalGround: string;
+            officer: components["schemas"]["Officer"];
+        };
+        Release: {
+            /** Format: uuid */
+            recordId: string;
+            releaseAt: components["schemas"]["Time"];
+            changedAt: components["schemas"]["Time"];
+            /**
+             * Format: uuid
+             * @description The record of this change.
+             */
+            releaseRecordId: string;
+        };
+        AccessReportRequest: {
+            holder: components["schemas"]["Holder"];
+            /** @description How the portal knows who asks; recorded. */
+            statement: {
+                /** @description How the person was authenticated, for instance face and ID card at level 3. */
+                authenticatedBy: string;
+                /** @description The session in the portal's own books. */
+                sessionReference: string;
+            };
+            /** @description Who acts for the holder, when it is not the holder. */
+            onBehalfOf?: {
+                by: components["schemas"]["Holder"];
+                /**
+                 * @description 监护人 / 法定代表人 / 委托代理人
+                 * @enum {string}
+                 */
+                basis: "guardian" | "legal_representative" | "power_of_attorney";
+                /** @description The document that proves it. */
+                reference?: components["schemas"]["Text"];
+            };
+            /** @description Recorded at or after. */
+            from?: components["schemas"]["Time"];
+            /** @description Recorded before. */
+            until?: components["schemas"]["Time"];
+            after?: string;
+            limit?: number;
+        };
+        AccessReport: {
+            items: components["schemas"]["AccessReportItem"][];
+            next?: string;
+            /**
+             * Format: uuid
+             * @description The record of this report.
+             */
+            recordId: string;
+        };
+        AccessReportItem: {
+            /** Format: uuid */
+            recordId: string;
+            recordedAt: components["schemas"]["Time"];
+            /**
+             * @description erased - only that there was a record; cannot_be_shown - what is stored fails its check, which has been reported.
+             * @enum {string}
+             */
+            state: "shown" | "erased" | "cannot_be_shown";
+            /**
+             * @description What was done.
+             * @enum {string}
+             */
+            about?: "lookup" | "verification" | "certificate" | "department_read" | "audit" | "report";
+            /** @description The operationId of what was done. */
+            action?: string;
+            /** @enum {string} */
+            outcome?: "answered" | "refused" | "failed" | "done";
+            /** @description Why it was refused. */
+            code?: string;
+            /** @description The step in a certificate's life. */
+            step?: string;
+            department?: components["schemas"]["NamedDepartment"];
+            system?: components["schemas"]["NamedSystem"];
+            /** @description Absent when the matter is that of another holder of the same certificate. */
+            purpose?: {
+                matterCode: string;
+                caseNumber: string;
+                legalBasis: components["schemas"]["LegalBasis"];
+            };
+            /** @description Types that were asked about. */
+            asked?: components["schemas"]["NamedType"][];
+            seen?: components["schemas"]["SeenCertificate"][];
+            /** @description It was under secrecy until then. */
+            secrecy?: {
+                releasedAt: components["schemas"]["Time"];
+                legalGround: string;
+            };
+            erasedAt?: components["schemas"]["Time"];
+            sentence: components["schemas"]["Sentence"];
+            /** @description Where anyone gets the proof that the record is in the log. */
+            proof: string;
+        };
+        Sentence: {
+            zh: string;
+            en: string;
+        };
+        NamedDepartment: {
+            departmentCode: string;
+            name?: components["schemas"]["Bilingual"];
+        };
+        NamedSystem: {
+            clientId: string;
+            name?: components["schemas"]["Bilingual"];
+        };
+        NamedType: {
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            name?: components["schemas"]["Bilingual"];
+        };
+        SeenCertificate: {
+            certificateIdentifier: components["schemas"]["CertificateIdentifier"];
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            name?: components["schemas"]["Bilingual"];
+            /**
+             * @description The values of the fields, only whether a given value is right (yes or no), only the status, or the whole certificate.
+             * @enum {string}
+             */
+            seen: "fields" | "compare" | "status" | "whole";
+            fields: {
+                name: components["schemas"]["FieldName"];
+                title?: components["schemas"]["Bilingual"];
+            }[];
         };
     };
     responses: {
@@ -1262,6 +1955,8 @@ export interface components {
         Kid: components["schemas"]["Kid"];
         Sha256: components["schemas"]["Sha256"];
         GrantId: string;
+        RecordId: string;
+        ErasureId: string;
         /** @description Only grants of this client. */
         GrantClient: components["schemas"]["ClientId"];
         /** @description Only certificates in this state. */
@@ -2258,6 +2953,95 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getLogCheckpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Checkpoint */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getLogTile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description For example `0/x001/x234/067`, `entries/000.p/17`. */
+                tilePath: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Tile or bundle */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getLogKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Verifier keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getLogProof: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recordId: components["parameters"]["RecordId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Proof */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     searchRecords: {
         parameters: {
             query?: never;
@@ -2278,6 +3062,248 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    readRecord: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recordId: components["parameters"]["RecordId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description The record */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordReading"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OverviewRequest"];
+            };
+        };
+        responses: {
+            /** @description Overview */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportRecords: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportRequest"];
+            };
+        };
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    searchOwnReceipts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnReceiptSearch"];
+            };
+        };
+        responses: {
+            /** @description Records of this client */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnReceiptPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    changeRelease: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                recordId: components["parameters"]["RecordId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseChange"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Release"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getAccessReport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccessReportRequest"];
+            };
+        };
+        responses: {
+            /** @description Report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessReport"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listErasures: {
+        parameters: {
+            query?: {
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Erasures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    proposeErasure: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureProposal"];
+            };
+        };
+        responses: {
+            /** @description Proposed */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    approveErasure: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                erasureId: components["parameters"]["ErasureId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureDecision"];
+            };
+        };
+        responses: {
+            /** @description Decided */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -28,13 +28,20 @@ export interface Operation {
   readonly roles: readonly string[];
   /** `x-recorded`: refusals before the handler are recorded too. */
   readonly recorded: boolean;
-  /** `x-rate-limited`: the limit per address that applies, if any; `token` where a form is posted. */
-  readonly rateLimit: 'token' | 'public' | undefined;
+  /** `x-wildcard`: the last parameter of the path takes the rest of it, slashes included. */
+  readonly wildcard: boolean;
+  /** `x-rate-limited`: the limit per address that applies, if any; `token` where a form is posted, `mirror` to copy the log. */
+  readonly rateLimit: RateClass | undefined;
   readonly parameters: readonly Parameter[];
   readonly body: { readonly required: boolean; readonly mediaType: BodyMediaType; readonly schema: Schema } | undefined;
   /** Status → media type → schema; a status without content has no entries. */
   readonly answers: ReadonlyMap<number, ReadonlyMap<string, Schema>>;
 }
+
+/** A media type whose body is one JSON value; lines of JSON are text. */
+export const isJsonType = (type: string): boolean => /[/+]json$/.test(type);
+
+export type RateClass = 'token' | 'public' | 'mirror';
 
 export type BodyMediaType = 'application/json' | 'application/x-www-form-urlencoded';
 
@@ -82,11 +89,26 @@ function readOperation(
     bearer,
     roles,
     recorded: raw['x-recorded'] === true,
-    rateLimit: raw['x-rate-limited'] !== true ? undefined : body?.mediaType === formMediaType ? 'token' : 'public',
+    wildcard: readWildcard(operationId, path, raw['x-wildcard']),
+    rateLimit: readRateLimit(operationId, raw['x-rate-limited'], body),
     parameters: [...shared, ...list(raw['parameters'])].map((node) => readParameter(contract, operationId, node)),
     body,
     answers: readAnswers(contract, record(raw['responses'])),
   };
+}
+
+function readWildcard(operationId: string, path: string, wildcard: unknown): boolean {
+  if (wildcard !== undefined && !(wildcard === true && /^[^{}]*\/\{[^{}]+\}$/.test(path))) {
+    throw new Error(`operation ${operationId} must have one parameter, at the end of its path, to be x-wildcard`);
+  }
+  return wildcard === true;
+}
+
+function readRateLimit(operationId: string, limited: unknown, body: Operation['body']): RateClass | undefined {
+  if (limited === undefined || limited === 'mirror') return limited;
+  if (limited !== true)
+    throw new Error(`operation ${operationId} has an x-rate-limited that this server does not know`);
+  return body?.mediaType === formMediaType ? 'token' : 'public';
 }
 
 function readSecurity(contract: Contract, operationId: string, security: unknown): boolean {

@@ -27,7 +27,11 @@ export type PublicOperation =
   | 'issueToken'
   | 'getStatusList'
   | 'verify'
-  | 'getTrustBundle';
+  | 'getTrustBundle'
+  | 'getLogCheckpoint'
+  | 'getLogTile'
+  | 'getLogKey'
+  | 'getLogProof';
 
 /** A request that has passed authentication, role and contract; nothing in it is unvalidated. */
 export interface CheckedRequest<Op extends OperationId, O = operations[Op]> {
@@ -43,7 +47,10 @@ export interface CheckedRequest<Op extends OperationId, O = operations[Op]> {
   readonly remoteAddress: string;
 }
 
-type MediaBody<C, M> = M extends `${string}json` ? C[M & keyof C] : string | Uint8Array;
+/** What is no single JSON value may also be made while it is sent, in pieces of text. */
+type MediaBody<C, M> = M extends 'application/json' | `${string}+json`
+  ? C[M & keyof C]
+  : string | Uint8Array | AsyncIterable<string>;
 type AnswerWith<S, R> = R extends { content: infer C }
   ? { [M in Exclude<keyof C, 'application/problem+json'>]: AnswerOf<S, MediaBody<C, M>, M> }[Exclude<
       keyof C,

@@ -9,6 +9,8 @@ export interface HealthChecks {
 
 export interface HealthDeps {
   readonly checks: HealthChecks;
+  /** How the published log keeps up with the records. Shown, and no reason to send no traffic. */
+  readonly log?: () => 'ok' | 'behind';
   readonly now: () => Date;
   /** Longest wait for one check; at most 2000 ms, which is also the default. */
   readonly timeoutMilliseconds?: number;
@@ -26,6 +28,7 @@ const okForMilliseconds = 1_000;
  */
 export function healthHandlers({
   checks,
+  log,
   now,
   timeoutMilliseconds = 2_000,
 }: HealthDeps): Pick<Handlers, 'getLiveness' | 'getReadiness'> {
@@ -42,19 +45,24 @@ export function healthHandlers({
     return { database, keys, recorder };
   };
 
+  const withLog = () => (log === undefined ? {} : { log: log() });
   return {
     getLiveness: async () => ({ status: 200, body: { status: 'ok' } }),
     getReadiness: async () => {
       if (now().getTime() < goodUntil) {
-        return { status: 200, body: { status: 'ok', parts: { database: 'ok', keys: 'ok', recorder: 'ok' } } };
+        return {
+          status: 200,
+          body: { status: 'ok', parts: { database: 'ok', keys: 'ok', recorder: 'ok' }, ...withLog() },
+        };
       }
       running ??= ask().finally(() => {
         running = undefined;
       });
       const parts = await running;
-      if (Object.values(parts).includes('failing')) return { status: 503, body: { status: 'failing', parts } };
+      if (Object.values(parts).includes('failing'))
+        return { status: 503, body: { status: 'failing', parts, ...withLog() } };
       goodUntil = now().getTime() + okForMilliseconds;
-      return { status: 200, body: { status: 'ok', parts } };
+      return { status: 200, body: { status: 'ok', parts, ...withLog() } };
     },
   };
 }

@@ -1,6 +1,8 @@
 import { Refusal, type RefusalCode } from '../errors.ts';
 import type { ProblemWords } from './words.ts';
+import { auditWords } from './words-audit.ts';
 import { certificatesWords } from './words-certificates.ts';
+import { erasureWords } from './words-erasure.ts';
 import { grantsWords } from './words-grants.ts';
 import { registryWords } from './words-registry.ts';
 import { requestWords } from './words-request.ts';
@@ -11,6 +13,8 @@ export const problems: Readonly<Record<RefusalCode, ProblemWords>> = {
   ...registryWords,
   ...certificatesWords,
   ...grantsWords,
+  ...auditWords,
+  ...erasureWords,
 };
 
 /** A problem ready to send: RFC 9457, on the token endpoint with the members of RFC 6749 section 5.2. */
@@ -85,6 +89,7 @@ const retryAfterSeconds: Readonly<Partial<Record<RefusalCode, number>>> = {
   idempotency_in_flight: 1,
   database_unavailable: 2,
   record_unavailable: 2,
+  log_unwitnessed: 60,
   shutting_down: 1,
 };
 

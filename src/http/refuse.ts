@@ -58,6 +58,8 @@ async function recordedOr503(deps: FaultDeps, refusal: Refusal, request: Fastify
   const { operation } = request.routeOptions.config;
   // Beyond its limit a stranger is not heard, so nothing was asked; a record of each would be what the limit is to prevent.
   if (refusal.code === 'rate_limited' && request.call.caller === undefined) return refusal;
+  // Its record has just failed: to wait for the same again would only double the caller's wait.
+  if (refusal.code === 'record_unavailable') return refusal;
   if (operation?.recorded !== true || (refusal as { recorded?: unknown }).recorded === true) return refusal;
   const { caller, requestId, receivedAt } = request.call;
   const failed =

@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly tokenRateLimit?: RateLimit;
   /** Other rate-limited operations per address; 120 a minute when absent. */
   readonly publicRateLimit?: RateLimit;
+  /** Reading the transparency log per address, which an auditor copies whole; 6,000 a minute when absent. */
+  readonly mirrorRateLimit?: RateLimit;
   /** Whole request, headers included; 30 s when absent. */
   readonly requestTimeoutMilliseconds?: number;
   readonly keepAliveTimeoutMilliseconds?: number;
@@ -42,6 +44,7 @@ const defaults: Required<ServerOptions> = {
   trustProxy: [],
   tokenRateLimit: { max: 60, windowMilliseconds: 60_000 },
   publicRateLimit: { max: 120, windowMilliseconds: 60_000 },
+  mirrorRateLimit: { max: 6_000, windowMilliseconds: 60_000 },
   requestTimeoutMilliseconds: 30_000,
   keepAliveTimeoutMilliseconds: 65_000,
   checkAnswers: true,
@@ -129,6 +132,7 @@ export async function buildServer(parts: ServerParts): Promise<Server> {
       rateLimits: {
         token: limitOf(options.tokenRateLimit),
         public: limitOf(options.publicRateLimit),
+        mirror: limitOf(options.mirrorRateLimit),
       },
     },
     operations,
@@ -205,10 +209,10 @@ const limitOf = ({ max, windowMilliseconds }: RateLimit): { max: number; timeWin
 
 /** For an address, the methods that the contract has there. */
 function knownPaths(operations: readonly Operation[]): (url: string) => readonly string[] {
-  const known = operations.map(({ path, method }) => ({
-    method,
-    pattern: new RegExp(`^${path.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{[^}]+\}/g, '[^/]+')}$`),
-  }));
+  const known = operations.map(({ path, method, wildcard }) => {
+    const escaped = path.replace(/[.*+?^$()|[\]\\]/g, '\\$&');
+    return { method, pattern: new RegExp(`^${escaped.replace(/\{[^}]+\}/g, wildcard ? '.+' : '[^/]+')}$`) };
+  });
   return (url) => {
     const path = url.split('?', 1)[0] ?? '';
     return known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);

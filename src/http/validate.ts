@@ -1,7 +1,7 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { Refusal } from '../errors.ts';
-import { type Contract, type Operation, type Parameter, resolve, type Schema } from './contract.ts';
+import { type Contract, isJsonType, type Operation, type Parameter, resolve, type Schema } from './contract.ts';
 
 /** What `checkRequest` is given; `query`, `params` and `headers` as the server read them, in strings. */
 export interface UncheckedRequest {
@@ -66,7 +66,7 @@ export function contractRules(contract: Contract): (operation: Operation) => Ope
     const answers = new Map(
       [...operation.answers].map(([status, content]) => [
         status,
-        new Map([...content].map(([type, schema]) => [type, type.endsWith('json') ? compile(schema) : undefined])),
+        new Map([...content].map(([type, schema]) => [type, isJsonType(type) ? compile(schema) : undefined])),
       ]),
     );
     return {

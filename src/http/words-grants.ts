@@ -44,6 +44,18 @@ export const grantsWords = {
       zh: '请向主管部门了解原因；仍有需要的，请重新申请。',
     },
   },
+  secrecy_not_granted: {
+    status: 403,
+    title: { en: 'Secrecy not granted', zh: '未获准保密查询' },
+    detail: {
+      en: "The grant for this use does not let the lookup stay out of its holder's own report until that time, or that time is not in the future.",
+      zh: '此用途的授权不允许该次查询在该时间之前对持证主体保密，或该时间不在将来。',
+    },
+    next: {
+      en: 'Ask without secrecy or for a shorter one, or apply to the owner department for what context describes.',
+      zh: '请不带保密要求或缩短保密期限后再查询，或按 context 所示向主管部门申请。',
+    },
+  },
   quota_exceeded: {
     status: 429,
     title: { en: 'Daily quota used up', zh: '当日用证额度已用完' },
@@ -64,6 +76,24 @@ export const grantsWords = {
       en: 'Send either holder or certificateIdentifier.',
       zh: '请填写 holder 或 certificateIdentifier 其中一项。',
     },
+  },
+  record_unknown: {
+    status: 404,
+    title: { en: 'Record not found', zh: '审计记录不存在' },
+    detail: { en: 'There is no record with this id.', zh: '没有该编号的审计记录。' },
+    next: {
+      en: 'Take the id from a search or from the answer it belongs to.',
+      zh: '请从检索结果或相应的答复中选取编号。',
+    },
+  },
+  release_invalid: {
+    status: 422,
+    title: { en: 'Release date cannot be set', zh: '不能设定该公开时间' },
+    detail: {
+      en: 'The record was never under secrecy, or the date lies before the lookup or more than ten years after it.',
+      zh: '该记录不曾保密，或所设时间早于该次查询、晚于查询后十年。',
+    },
+    next: { en: 'Correct what context names.', zh: '请按 context 所示修改。' },
   },
   stored_data_tampered: {
     status: 500,

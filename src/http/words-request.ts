@@ -275,6 +275,18 @@ export const requestWords = {
       zh: '请按 Retry-After 所示时间后重试；如持续出现，请联系平台运维人员。',
     },
   },
+  log_unwitnessed: {
+    status: 503,
+    title: { en: 'Audit log not witnessed', zh: '审计日志未获见证' },
+    detail: {
+      en: 'No quorum of witnesses has confirmed the audit log for longer than this hub may go on without. Until they do nothing is disclosed.',
+      zh: '审计日志超过规定时间未获足够见证方确认；在恢复见证之前，本平台不提供任何数据。',
+    },
+    next: {
+      en: "Tell the hub's operator, who has to bring back the witnesses or the sequencer; then send the lookup again.",
+      zh: '请联系平台运维人员恢复见证或日志排序服务，恢复后重新提交查询。',
+    },
+  },
   shutting_down: {
     status: 503,
     title: { en: 'This process is shutting down', zh: '服务进程正在停止' },

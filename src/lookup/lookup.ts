@@ -29,7 +29,7 @@ import {
   type PermittedType,
   takeQuota,
 } from './permitted-types.ts';
-import { checkQuestion, type Question, type UncheckedQuestion } from './question.ts';
+import { checkQuestion, type Question, type Secrecy, type UncheckedQuestion } from './question.ts';
 
 export interface LookupDeps extends PermissionDeps {
   readonly db: Database;
@@ -39,6 +39,8 @@ export interface LookupDeps extends PermissionDeps {
   readonly signAnswer: (claims: Record<string, unknown>) => Promise<string>;
   /** `iss` of answers: the public URL of this hub. */
   readonly issuer: string;
+  /** True when nobody has witnessed the log for so long that nothing more may be disclosed. */
+  readonly isUnwitnessed: () => boolean;
 }
 
 export interface Answer {
@@ -63,6 +65,10 @@ interface Trace {
   question?: Question;
   types?: readonly PermittedType[];
   subjects?: readonly Buffer[];
+  /** Every grant used allows the secrecy that was asked for. */
+  secrecyGranted?: true;
+  /** Certificates of which only the status left. */
+  notInForce?: readonly string[];
 }
 
 /**
@@ -95,7 +101,9 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
       const { type, number } = question.about.holder;
       trace.subjects = [deps.keys.holderKey(type, number)];
     }
+    if (deps.isUnwitnessed()) throw new Refusal('log_unwitnessed');
     const covered = await coveredTypes(deps, question, call.caller.clientId, call.at);
+    if (question.purpose.secrecy !== undefined) trace.secrecyGranted = true;
     // Side by side: what was read leaves only if the quota was there, and its record is written. The quota speaks first.
     const reading = read(deps, question, covered, call.at);
     reading.catch(() => undefined);
@@ -103,6 +111,7 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
     trace.types = types;
     const opened = await reading;
     trace.subjects = subjectsOf(deps, trace.subjects ?? [], opened);
+    trace.notInForce = opened.filter(({ status }) => status !== 'valid').map(({ row }) => row.identifier);
     const found = await Promise.all(opened.map((each) => present(deps, each, question, types)));
     return { ok: true, found, evidence: found.map(evidenceOf), trace };
   } catch (error) {
@@ -186,8 +195,9 @@ function subjectsOf(
 
 function entryOf(unchecked: UncheckedQuestion, decision: Decision, call: Call): Entry {
   const { caller, requestId, at } = call;
-  const { officer, ...purpose } = unchecked.purpose;
+  const { officer, secrecy, ...purpose } = unchecked.purpose;
   const { trace } = decision;
+  const detail = detailOf(secrecy, trace);
   return {
     kind: 'access',
     action: 'lookUp',
@@ -199,6 +209,19 @@ function entryOf(unchecked: UncheckedQuestion, decision: Decision, call: Call): 
     scope: { level: unchecked.level, by: trace.question?.about.by ?? null, types: scopeOf(unchecked, trace) },
     requestId,
     at,
+    ...(Object.keys(detail).length > 0 && { detail }),
+  };
+}
+
+/**
+ * `secrecy.releaseAt` keeps the record out of its holder's own report until then. Only where the grants allow it: whoever asks for
+ * secrecy it does not have is refused, and that refusal shows at once, or anybody could hide that they tried.
+ */
+function detailOf(secrecy: Secrecy | undefined, { secrecyGranted, notInForce = [] }: Trace): Record<string, unknown> {
+  const told = secrecy && { ...secrecy, releaseAt: new Date(secrecy.releaseAt).toISOString() };
+  return {
+    ...(told !== undefined && (secrecyGranted === true ? { secrecy: told } : { secrecyRefused: told })),
+    ...(notInForce.length > 0 && { notInForce }),
   };
 }
 

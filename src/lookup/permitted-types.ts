@@ -36,7 +36,8 @@ export interface PermissionDeps {
 /**
  * The types that may be answered. Refuses the whole question when a named type is not covered: the refusal names what to apply
  * for, and depends on the caller and the question alone. Codes: `certificate_type_unknown`, `field_unknown`, `grant_required`,
- * `grant_expired`, `grant_revoked`.
+ * `grant_expired`, `grant_revoked`, `secrecy_not_granted` (also where a type could be answered, but not under secrecy: a question
+ * without named types must not quietly lose one).
  */
 export async function coveredTypes(
   deps: Pick<PermissionDeps, 'grantsOf' | 'findType'>,
@@ -45,12 +46,14 @@ export async function coveredTypes(
   at: Date,
 ): Promise<readonly CoveredType[]> {
   const grants = await deps.grantsOf(clientId);
+  const { secrecy } = question.purpose;
   const wantedOf = (query: TypeQuery): Wanted => ({
     certificateTypeCode: query.certificateTypeCode,
     level: question.level,
     matterCode: question.purpose.matterCode,
     legalBasis: question.purpose.legalBasis,
     at,
+    ...(secrecy !== undefined && { secretUntil: new Date(secrecy.releaseAt) }),
     ...fieldsOf(query),
   });
   const queries = question.types ?? grantedTypes(grants).map((certificateTypeCode) => ({ certificateTypeCode }));
@@ -62,7 +65,10 @@ export async function coveredTypes(
     }),
   );
   // Without named types, what is not granted is simply not asked for; with none granted at all there is nothing to answer.
-  const relevant = question.types === undefined ? decided.filter(({ permitted }) => permitted.ok) : decided;
+  const relevant =
+    question.types === undefined
+      ? decided.filter(({ permitted }) => permitted.ok || permitted.code === 'secrecy_not_granted')
+      : decided;
   if (relevant.length === 0) {
     const { matterCode, legalBasis } = question.purpose;
     throw new Refusal('grant_required', { apply: [{ matterCode, legalBasis, level: question.level }] });
@@ -74,7 +80,11 @@ export async function coveredTypes(
       ...applicationFor(wanted),
       ownerDepartmentCode: type.ownerDepartmentCode,
     }));
-    throw new Refusal(first.permitted.code, { apply });
+    const { code } = first.permitted;
+    throw new Refusal(code, {
+      ...(code === 'secrecy_not_granted' && { pointer: '/purpose/secrecy/releaseAt' }),
+      apply,
+    });
   }
   return relevant.flatMap(({ query, type, permitted }) =>
     permitted.ok ? [{ query, type, candidates: permitted.candidates }] : [],

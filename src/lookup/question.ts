@@ -15,6 +15,15 @@ export interface Purpose {
   readonly officer: Officer;
   readonly legalBasis: string;
   readonly note?: string;
+  /** Keeps the lookup out of its holder's own report until then; only where every grant used allows it. */
+  readonly secrecy?: Secrecy;
+}
+
+export interface Secrecy {
+  /** RFC 3339, UTC. */
+  readonly releaseAt: string;
+  /** The law that demands it. */
+  readonly legalGround: string;
 }
 
 /** What the caller wants of one certificate type. */

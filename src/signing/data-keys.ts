@@ -16,6 +16,27 @@ export interface Box {
   open(aad: Uint8Array, box: Uint8Array): Buffer;
 }
 
+/** The box of one month's records, of one kind when it seals. It opens whatever kind was sealed for that month. */
+export interface RecordBox extends Box {
+  /** Whether this body was sealed under a month key that has been destroyed: nobody can open it any more, and that is no tampering. */
+  isDestroyed(box: Uint8Array): boolean;
+}
+
+/** The own key of the records of one month and kind. Without a secret it has been destroyed. */
+export interface MonthSecret {
+  /** 'YYYY-MM', UTC. */
+  readonly month: string;
+  readonly kind: RecordKeyKind;
+  readonly secret: Uint8Array | undefined;
+}
+
+/**
+ * Kinds of records whose bodies may be erased one day, and so have keys of their own, month by month; with the byte that names the
+ * kind in the head of a box. The other kinds are the evidence of what was erased and never lose their key.
+ */
+export const recordKeyKinds = { access: 1, certificate: 2, registry: 3, audit_read: 4 } as const;
+export type RecordKeyKind = keyof typeof recordKeyKinds;
+
 /** The axes of the audit log that hold a value of a person's case or of an officer. */
 export type SearchAxis = 'case' | 'officer';
 
@@ -36,8 +57,11 @@ export interface IndexKeys {
 /** What the encryption secrets give: boxes for rows and records, and MACs for registry rows. */
 export interface EncryptionKeys {
   readonly box: Box;
-  /** The box of the records of one month ('YYYY-MM', UTC), under a key derived for that month. */
-  recordBox(month: string): Box;
+  /**
+   * The box of the records of one month ('YYYY-MM', UTC). It seals under the own key of that month and kind where the keys directory
+   * has one, otherwise under a key derived for that month, and opens both.
+   */
+  recordBox(month: string, kind?: string): RecordBox;
   /** MAC of a registry row: version byte ‖ key id byte ‖ 32-byte HMAC over its kind and its canonical bytes. */
   rowMac(kind: string, canonical: Uint8Array): Buffer;
   /** Whether `mac` was made by `rowMac` for this kind and these bytes, under any key on file. Constant time. */
@@ -45,6 +69,8 @@ export interface EncryptionKeys {
 }
 
 const layoutVersion = 1;
+/** Layout of a record's body under the own key of its month: the second byte is the kind of record in place of a key id. */
+const monthLayout = 2;
 const headLength = 2;
 const nonceLength = 12;
 const tagLength = 16;
@@ -117,10 +143,15 @@ export function indexKeys(secrets: readonly NumberedSecret[]): IndexKeys {
 const tampered = (cause?: unknown): Refusal => new Refusal('stored_data_tampered', {}, { cause });
 
 /** AES-256-GCM (NIST SP 800-38D) under the newest active key; opens what any key on file sealed. */
-const boxUnder = (activeId: number, activeKey: Uint8Array, keyOf: (id: number) => Uint8Array | undefined): Box =>
+const boxUnder = (
+  activeId: number,
+  activeKey: Uint8Array,
+  keyOf: (id: number) => Uint8Array | undefined,
+  layout = layoutVersion,
+): Box =>
   Object.freeze({
     seal(aad: Uint8Array, plaintext: Uint8Array): Buffer {
-      const head = Buffer.from([layoutVersion, activeId]);
+      const head = Buffer.from([layout, activeId]);
       const nonce = randomBytes(nonceLength);
       const cipher = createCipheriv('aes-256-gcm', activeKey, nonce, { authTagLength: tagLength });
       cipher.setAAD(Buffer.concat([head, aad]));
@@ -128,7 +159,7 @@ const boxUnder = (activeId: number, activeKey: Uint8Array, keyOf: (id: number) =
     },
     open(aad: Uint8Array, box: Uint8Array): Buffer {
       const id = box[1];
-      if (box.length < headLength + nonceLength + tagLength || box[0] !== layoutVersion || id === undefined) {
+      if (box.length < headLength + nonceLength + tagLength || box[0] !== layout || id === undefined) {
         throw tampered();
       }
       const key = keyOf(id);
@@ -148,8 +179,45 @@ const boxUnder = (activeId: number, activeKey: Uint8Array, keyOf: (id: number) =
     },
   });
 
-/** Boxes and row MACs over the encryption secrets. At most 2^32 seals under one key (SP 800-38D, 8.3): rotate before. */
-export function encryptionKeys(secrets: readonly NumberedSecret[]): EncryptionKeys {
+/** Puts the own keys of a month beside its derived one: each box says in its head which of them it is under. */
+function monthBox(derived: Box, month: string, own: readonly MonthSecret[], kind: string | undefined): RecordBox {
+  const boxes = new Map(
+    own.flatMap(({ kind: name, secret }) => {
+      const id = recordKeyKinds[name];
+      if (secret === undefined) return [];
+      const key = derive(secret, `records/${month}/${name}`);
+      return [[id as number, boxUnder(id, key, (wanted) => (wanted === id ? key : undefined), monthLayout)] as const];
+    }),
+  );
+  const ofKind = own.find(({ kind: name }) => name === kind);
+  return Object.freeze({
+    seal(aad: Uint8Array, plaintext: Uint8Array): Buffer {
+      if (ofKind === undefined) return derived.seal(aad, plaintext);
+      const box = boxes.get(recordKeyKinds[ofKind.kind]);
+      // Only a clock that stands in a month long over leads here.
+      if (box === undefined) throw new RangeError('the key of this month has been destroyed');
+      return box.seal(aad, plaintext);
+    },
+    open(aad: Uint8Array, box: Uint8Array): Buffer {
+      if (box[0] !== monthLayout) return derived.open(aad, box);
+      const found = box[1] === undefined ? undefined : boxes.get(box[1]);
+      if (found === undefined) throw tampered();
+      return found.open(aad, box);
+    },
+    isDestroyed: (box: Uint8Array) =>
+      box[0] === monthLayout &&
+      own.some(({ kind: name, secret }) => secret === undefined && recordKeyKinds[name] === box[1]),
+  });
+}
+
+/**
+ * Boxes and row MACs over the encryption secrets, and the boxes of records over the own keys of their months. At most 2^32 seals under
+ * one key (SP 800-38D, 8.3): rotate before.
+ */
+export function encryptionKeys(
+  secrets: readonly NumberedSecret[],
+  monthSecrets: readonly MonthSecret[] = [],
+): EncryptionKeys {
   const sorted = newestFirst(secrets);
   const active = sorted.find((key) => key.active);
   if (active === undefined) throw new RangeError('no active key');
@@ -158,7 +226,12 @@ export function encryptionKeys(secrets: readonly NumberedSecret[]): EncryptionKe
     const subkeys = new Map(sorted.map(({ number, secret }) => [number, derive(secret, purpose)]));
     return boxUnder(active.number, derive(active.secret, purpose), (id) => subkeys.get(id));
   };
-  const months = new Map<string, Box>();
+  const months = new Map<string, RecordBox>();
+  const ownOf = new Map<string, MonthSecret[]>();
+  for (const own of monthSecrets) {
+    if (own.secret !== undefined && own.secret.length !== 32) throw new RangeError('a data key must have 32 bytes');
+    ownOf.set(own.month, [...(ownOf.get(own.month) ?? []), own]);
+  }
   const macKeys = new Map(sorted.map(({ number, secret }) => [number, derive(secret, 'row-mac')]));
   const activeMacKey = derive(active.secret, 'row-mac');
   const macUnder = (id: number, key: Uint8Array, kind: string, canonical: Uint8Array): Buffer => {
@@ -169,13 +242,14 @@ export function encryptionKeys(secrets: readonly NumberedSecret[]): EncryptionKe
 
   return Object.freeze({
     box: boxFor('box'),
-    recordBox(month: string): Box {
-      const known = months.get(month);
+    recordBox(month: string, kind?: string): RecordBox {
+      const name = kind === undefined ? month : `${month}/${kind}`;
+      const known = months.get(name);
       if (known !== undefined) return known;
       if (!monthPattern.test(month)) throw new RangeError('month must be YYYY-MM');
       if (months.size >= rememberedMonths) months.clear();
-      const box = boxFor(`records/${month}`);
-      months.set(month, box);
+      const box = monthBox(boxFor(`records/${month}`), month, ownOf.get(month) ?? [], kind);
+      months.set(name, box);
       return box;
     },
     rowMac: (kind: string, canonical: Uint8Array) => macUnder(active.number, activeMacKey, kind, canonical),

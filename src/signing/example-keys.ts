@@ -51,7 +51,7 @@ const isFingerprint = (entry: unknown): entry is string => typeof entry === 'str
 export interface ExampleDepartment {
   readonly code: string;
   readonly name: { readonly zh: string; readonly en: string };
-  /** What it does in the demo: `issuer`, `consumer`, `auditor`, `admin`. */
+  /** What it does in the demo: `issuer`, `consumer`, `auditor`, `admin`, `portal`. */
   readonly roles: readonly string[];
 }
 

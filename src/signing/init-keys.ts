@@ -11,6 +11,7 @@ import {
   writeSecret,
 } from './key-writing.ts';
 import { formatManifest, keyUses, type Manifest, manifestFile, manifestFormat } from './manifest.ts';
+import { writeRecordKeys } from './record-keys.ts';
 
 /** What a new set of keys is made for. */
 export interface KeySetInput {
@@ -35,7 +36,7 @@ export async function initKeys(input: KeySetInput): Promise<Manifest> {
   mkdirSync(dirname(directory), { recursive: true });
   mkdirSync(partial, { mode: 0o700 });
   try {
-    const { manifest } = await writeKeySet({ ...input, directory: partial });
+    const { manifest } = await writeKeySet({ ...input, directory: partial, recordKeys: true });
     renameSync(partial, directory);
     return manifest;
   } catch (error) {
@@ -44,9 +45,12 @@ export async function initKeys(input: KeySetInput): Promise<Manifest> {
   }
 }
 
-/** Writes a set of keys into an existing directory that has none, and tells the fingerprints of all its secrets. */
+/**
+ * Writes a set of keys into an existing directory that has none, and tells the fingerprints of all its secrets. Keys of the months'
+ * records only where asked for: the demo's records, under published keys, need no destroying.
+ */
 export async function writeKeySet(
-  input: KeySetInput,
+  input: KeySetInput & { readonly recordKeys?: boolean },
 ): Promise<{ manifest: Manifest; fingerprints: readonly string[] }> {
   const { directory, city, from } = input;
   const authority = await writeAuthority({ directory, city, from });
@@ -67,6 +71,7 @@ export async function writeKeySet(
     keys: hub.map(({ entry }) => entry),
     indexKeys: [index.entry],
     encryptionKeys: [encryption.entry],
+    ...(input.recordKeys === true && { recordKeys: writeRecordKeys(directory, [], input.now) }),
     seals: seals.map(({ entry }) => entry),
     roots: [authority.rootFile],
     authority: authority.entry,

@@ -3,7 +3,14 @@ import { encodeBase64 } from '../verification/encoding.ts';
 import type { SignatureSuite } from '../verification/suites.ts';
 import { validateX509Path, type X509PathInput } from '../verification/x509-path.ts';
 import { readX509, subjectOids } from '../verification/x509-read.ts';
-import { type EncryptionKeys, encryptionKeys, type IndexKeys, indexKeys, type NumberedSecret } from './data-keys.ts';
+import {
+  type EncryptionKeys,
+  encryptionKeys,
+  type IndexKeys,
+  indexKeys,
+  type MonthSecret,
+  type NumberedSecret,
+} from './data-keys.ts';
 import { secretSha256, spkiSha256 } from './example-keys.ts';
 import { type KeyFiles, type KeyMode, keyFiles } from './key-files.ts';
 import {
@@ -11,6 +18,7 @@ import {
   type KeyUse,
   type Manifest,
   type ManifestKey,
+  type ManifestRecordKey,
   type ManifestSeal,
   type ManifestSecret,
   manifestFile,
@@ -63,6 +71,8 @@ export interface Keys extends IndexKeys, EncryptionKeys {
   readonly sealSigners: readonly SealSigner[];
   /** DER of the trusted roots. */
   readonly roots: readonly Buffer[];
+  /** The own keys of the months' records, ascending by month; empty when all are derived. Never their content. */
+  readonly recordKeys: readonly Omit<ManifestRecordKey, 'file'>[];
 }
 
 /**
@@ -86,7 +96,7 @@ export function loadKeys(directory: string, options: { readonly mode: KeyMode })
   const hubKeys = Object.freeze(hub.map(({ key }) => key));
   return Object.freeze({
     ...indexKeys(loadSecrets(files, manifest.indexKeys)),
-    ...encryptionKeys(loadSecrets(files, manifest.encryptionKeys)),
+    ...encryptionKeys(loadSecrets(files, manifest.encryptionKeys), loadMonthSecrets(files, manifest.recordKeys ?? [])),
     token: token.signer,
     answer: active('answer').signer,
     status: active('status').signer,
@@ -103,6 +113,11 @@ export function loadKeys(directory: string, options: { readonly mode: KeyMode })
     sealSigner: (department: string) => sealOf.get(department),
     sealSigners: Object.freeze(seals),
     roots: Object.freeze(roots),
+    recordKeys: Object.freeze(
+      (manifest.recordKeys ?? [])
+        .map(({ month, kind, state }) => ({ month, kind, state }))
+        .toSorted((a, b) => (a.month < b.month ? -1 : a.month > b.month ? 1 : 0)),
+    ),
   });
 }
 
@@ -196,6 +211,15 @@ const loadSecrets = (files: KeyFiles, entries: readonly ManifestSecret[]): Numbe
     const secret = files.readSecret(file);
     files.admit(secretSha256(secret), [file]);
     return { number, secret, active: state === 'active' };
+  });
+
+/** A destroyed key has no file any more; an active one whose file is missing stops the start. */
+const loadMonthSecrets = (files: KeyFiles, entries: readonly ManifestRecordKey[]): MonthSecret[] =>
+  entries.map(({ month, kind, file, state }) => {
+    if (state === 'destroyed') return { month, kind, secret: undefined };
+    const secret = files.readSecret(file);
+    files.admit(secretSha256(secret), [file]);
+    return { month, kind, secret };
   });
 
 function loadSeal(files: KeyFiles, entry: ManifestSeal, roots: readonly Buffer[]): SealSigner {

@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../verification/encoding.ts';
 import { isUscc } from '../verification/identifiers.ts';
 import { isSignatureSuite, type SignatureSuite } from '../verification/suites.ts';
+import { type RecordKeyKind, recordKeyKinds } from './data-keys.ts';
 import { KeyFileError } from './key-file-error.ts';
 
 /** What a hub key is for. One key has one use and one suite. */
@@ -40,6 +41,16 @@ export interface ManifestSeal {
   readonly state: KeyState;
 }
 
+/** The key of the records of one month and kind: a 32-byte secret as 64 hex characters in a file, until it is destroyed. */
+export interface ManifestRecordKey {
+  /** 'YYYY-MM', UTC. */
+  readonly month: string;
+  readonly kind: RecordKeyKind;
+  readonly file: string;
+  /** `destroyed`: the file is gone, on purpose; what it encrypted cannot be opened again. */
+  readonly state: 'active' | 'destroyed';
+}
+
 /** The local certificate authority, when this directory has one: the intermediate's key and chain. */
 export interface ManifestAuthority {
   readonly suite: SignatureSuite;
@@ -54,6 +65,8 @@ export interface Manifest {
   readonly keys: readonly ManifestKey[];
   readonly indexKeys: readonly ManifestSecret[];
   readonly encryptionKeys: readonly ManifestSecret[];
+  /** Ascending by month. Absent in directories from before there were any: their records are under derived keys. */
+  readonly recordKeys?: readonly ManifestRecordKey[];
   readonly seals: readonly ManifestSeal[];
   /** PEM files of trusted roots. */
   readonly roots: readonly string[];
@@ -63,8 +76,10 @@ export interface Manifest {
 export const manifestFormat = 'certhub-keys/1';
 export const manifestFile = 'manifest.json';
 
+const recordKeyNames = Object.keys(recordKeyKinds) as RecordKeyKind[];
 const filePattern = /^(?:[A-Za-z0-9][A-Za-z0-9._-]*\/)*[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const kidPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const monthPattern = /^\d{4}-(?:0[1-9]|1[0-2])$/;
 const timePattern = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?Z$/;
 
 /** Reads a manifest strictly: unknown members, paths out of the directory and double names are refused. */
@@ -78,10 +93,17 @@ export function parseManifest(text: string, file: string): Manifest {
   } catch (error) {
     throw new KeyFileError(file, 'is not JSON', { cause: error });
   }
-  const record = (value: unknown, where: string, names: readonly string[]): JsonObject => {
+  const record = (
+    value: unknown,
+    where: string,
+    names: readonly string[],
+    optional: readonly string[] = [],
+  ): JsonObject => {
     if (!isJsonObject(value)) return fail(`${where} is not an object`);
     for (const name of names) if (!Object.hasOwn(value, name)) fail(`${where} lacks "${name}"`);
-    for (const name of Object.keys(value)) if (!names.includes(name)) fail(`${where} has an unknown member "${name}"`);
+    for (const name of Object.keys(value)) {
+      if (!names.includes(name) && !optional.includes(name)) fail(`${where} has an unknown member "${name}"`);
+    }
     return value;
   };
   const list = (value: JsonValue | undefined, where: string): JsonValue[] =>
@@ -122,6 +144,20 @@ export function parseManifest(text: string, file: string): Manifest {
         state: state(entry['state'], `${where}.state`),
       };
     });
+  const recordKey = (value: JsonValue, at: number): ManifestRecordKey => {
+    const where = `recordKeys[${at}]`;
+    const entry = record(value, where, ['month', 'kind', 'file', 'state']);
+    const { kind, state } = entry;
+    return {
+      month: word(entry['month'], monthPattern, `${where}.month`),
+      kind: recordKeyNames.find((name) => name === kind) ?? fail(`${where}.kind is unknown`),
+      file: word(entry['file'], filePattern, `${where}.file`),
+      state:
+        state === 'active' || state === 'destroyed'
+          ? state
+          : fail(`${where}.state is neither "active" nor "destroyed"`),
+    };
+  };
   const seal = (value: JsonValue, at: number): ManifestSeal => {
     const where = `seals[${at}]`;
     const entry = record(value, where, ['department', 'suite', 'file', 'passwordFile', 'state']);
@@ -146,7 +182,7 @@ export function parseManifest(text: string, file: string): Manifest {
   };
 
   const names = ['format', 'created', 'keys', 'indexKeys', 'encryptionKeys', 'seals', 'roots', 'authority'];
-  const top = record(parsed, 'the manifest', names);
+  const top = record(parsed, 'the manifest', names, ['recordKeys']);
   if (top['format'] !== manifestFormat) fail(`format is not "${manifestFormat}"`);
   const manifest: Manifest = {
     format: manifestFormat,
@@ -154,6 +190,7 @@ export function parseManifest(text: string, file: string): Manifest {
     keys: list(top['keys'], 'keys').map(key),
     indexKeys: secrets(top['indexKeys'], 'indexKeys'),
     encryptionKeys: secrets(top['encryptionKeys'], 'encryptionKeys'),
+    ...(top['recordKeys'] !== undefined && { recordKeys: list(top['recordKeys'], 'recordKeys').map(recordKey) }),
     seals: list(top['seals'], 'seals').map(seal),
     roots: list(top['roots'], 'roots').map((root, at) => word(root, filePattern, `roots[${at}]`)),
     authority: authority(top['authority']),
@@ -163,7 +200,7 @@ export function parseManifest(text: string, file: string): Manifest {
 }
 
 /** What no single entry shows: exactly one active key per use, nothing named twice. */
-function findConflict({ keys, indexKeys, encryptionKeys, seals }: Manifest): string | undefined {
+function findConflict({ keys, indexKeys, encryptionKeys, recordKeys = [], seals }: Manifest): string | undefined {
   if (new Set(keys.map(({ kid }) => kid)).size !== keys.length) return 'a kid is used twice';
   if (new Set(keys.map(({ file }) => file)).size !== keys.length) return 'a key file is used twice';
   for (const use of keyUses) {
@@ -175,6 +212,9 @@ function findConflict({ keys, indexKeys, encryptionKeys, seals }: Manifest): str
       return `a number is used twice in ${name}`;
     if (!secrets.some(({ state }) => state === 'active')) return `no active key in ${name}`;
   }
+  const months = recordKeys.map(({ month, kind }) => `${month} ${kind}`);
+  if (new Set(months).size !== months.length) return 'a month has two keys for one kind in recordKeys';
+  if (new Set(recordKeys.map(({ file }) => file)).size !== months.length) return 'a file is used twice in recordKeys';
   const active = seals.filter(({ state }) => state === 'active').map(({ department }) => department);
   if (new Set(active).size !== active.length) return 'a department has two active seals';
   return undefined;

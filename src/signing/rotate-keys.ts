@@ -8,10 +8,11 @@ import { loadManifest } from './key-store.ts';
 import { type Authority, writeHubKey, writeSeal, writeSealFiles, writeSecret } from './key-writing.ts';
 import { formatManifest, type KeyUse, type Manifest, type ManifestSecret, manifestFile } from './manifest.ts';
 import { readPkcs12 } from './pkcs12.ts';
+import { overwriteRecordKey, writeRecordKeys } from './record-keys.ts';
 import { defaultSuite, keySigner } from './signer.ts';
 
-/** What can be rotated: a hub key by its use, the index secret, the encryption secret. */
-export const rotatableUses = ['answer', 'token', 'status', 'log', 'index', 'encryption'] as const;
+/** What can be rotated: a hub key by its use, the index secret, the encryption secret, the months' keys of records (by adding more). */
+export const rotatableUses = ['answer', 'token', 'status', 'log', 'index', 'encryption', 'records'] as const;
 export type RotatableUse = (typeof rotatableUses)[number];
 
 /** What a change did, for the operator: names of keys, never their content. */
@@ -46,6 +47,16 @@ export function rotateKeys(input: {
           manifest: { ...manifest, encryptionKeys: [...old, written.entry] },
           added: written.entry.file,
           retired,
+        };
+      }
+      case 'records': {
+        const before = manifest.recordKeys ?? [];
+        const recordKeys = writeRecordKeys(directory, before, now);
+        const added = recordKeys.slice(before.length);
+        return {
+          manifest: { ...manifest, recordKeys },
+          added: `record keys of ${added[0]?.month} to ${added.at(-1)?.month}`,
+          retired: undefined,
         };
       }
       default:
@@ -84,6 +95,42 @@ export function retireIndexKey(input: { readonly directory: string; readonly num
     );
     return { manifest: { ...manifest, indexKeys }, added: undefined, retired: key.file };
   });
+}
+
+/**
+ * Destroys the keys of one month's records for good: marks them in the manifest, then overwrites and removes their files. A crash in
+ * between is finished by calling again. Refuses the month under way and those to come. Throws KeyFileError. Copies of the directory are
+ * beyond reach.
+ */
+export function destroyRecordKeys(input: {
+  readonly directory: string;
+  readonly month: string;
+  readonly kinds: readonly string[];
+  readonly now: Date;
+}): Promise<KeyChange> {
+  const { directory, month, kinds, now } = input;
+  return changeManifest(
+    directory,
+    async (manifest) => {
+      const fail = (reason: string): never => {
+        throw new KeyFileError(join(directory, manifestFile), reason);
+      };
+      if (month >= now.toISOString().slice(0, 7)) fail(`${month} is not over: its records are still being written`);
+      const meant = (manifest.recordKeys ?? []).filter((key) => key.month === month && kinds.includes(key.kind));
+      if (meant.length === 0)
+        fail(`has no record key of ${month}: its records are under keys that cannot be destroyed alone`);
+      const recordKeys = manifest.recordKeys?.map((key) =>
+        meant.includes(key) ? { ...key, state: 'destroyed' as const } : key,
+      );
+      const files = meant.map(({ file }) => file);
+      return { manifest: { ...manifest, recordKeys: recordKeys ?? [] }, added: undefined, retired: files.join(', ') };
+    },
+    (manifest) => {
+      for (const { file, state } of manifest.recordKeys ?? []) {
+        if (state === 'destroyed') overwriteRecordKey(directory, file);
+      }
+    },
+  );
 }
 
 /**
@@ -137,7 +184,11 @@ type Changed = KeyChange & { readonly manifest: Manifest };
  * Reads, changes and replaces the manifest. The new text is created exclusively and renamed over the old one last:
  * it is lock and commit at once, and a crash before leaves the old set in force.
  */
-async function changeManifest(directory: string, change: (manifest: Manifest) => Promise<Changed>): Promise<KeyChange> {
+async function changeManifest(
+  directory: string,
+  change: (manifest: Manifest) => Promise<Changed>,
+  afterwards: (manifest: Manifest) => void = () => undefined,
+): Promise<KeyChange> {
   const pending = join(directory, `${manifestFile}.new`);
   let descriptor: number;
   try {
@@ -152,6 +203,7 @@ async function changeManifest(directory: string, change: (manifest: Manifest) =>
     writeSync(descriptor, formatManifest(manifest));
     fsyncSync(descriptor);
     renameSync(pending, join(directory, manifestFile));
+    afterwards(manifest);
     return { added, retired };
   } catch (error) {
     rmSync(pending, { force: true });

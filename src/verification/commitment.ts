@@ -41,8 +41,9 @@ export type RecordCommitment = {
 const idLength = 16;
 const saltLength = 32;
 const blockLength = 64;
-const fieldPrefix = Buffer.from('certhub/field/v1', 'latin1');
-const recordPrefix = Buffer.from('certhub/record/v1', 'latin1');
+/** What the hashed bytes of a field's and of a record's commitment begin with. */
+export const fieldPrefix = Buffer.from('certhub/field/v1', 'latin1');
+export const recordPrefix = Buffer.from('certhub/record/v1', 'latin1');
 const fieldNames = recordFields.map((name) => Buffer.from(name, 'latin1'));
 
 const saltAt = fieldPrefix.length + idLength + 1;
@@ -54,8 +55,11 @@ fieldPrefix.copy(field, 0);
 const record = Buffer.alloc(commitmentsAt + 32 * recordFields.length);
 recordPrefix.copy(record, 0);
 record[commitmentsAt - 1] = recordFields.length;
-const inner = fieldNames.map((name) => Buffer.concat([Buffer.alloc(blockLength), name]));
-const outer = Buffer.alloc(blockLength + 32);
+const inner = fieldNames.map((name) => Buffer.concat([Buffer.alloc(blockLength, 0x36), name]));
+const outer = Buffer.alloc(blockLength + 32, 0x5c);
+const innerKey = Buffer.alloc(saltLength);
+/** The first n bytes of the scratch buffer, made once: making a view costs as much as hashing it. */
+const views: Buffer[] = [];
 
 const nullText = 'null';
 
@@ -95,6 +99,30 @@ export function commitCanonical(
     fieldCommitments.push(Buffer.from(digest, 'hex'));
   }
   return { commitment: Buffer.from(hash('sha256', record, 'hex'), 'hex'), fieldCommitments };
+}
+
+/**
+ * The commitment alone, over fields as they lie in storage: per field a 4-byte big-endian length and its canonical UTF-8, one behind
+ * the other. For who checks millions of records: a third less work than `commitCanonical`, and equal to it. 64 hex digits, or undefined
+ * when the bytes are not the frames of as many fields as a record has.
+ * @throws RangeError for a record id or salt of another length
+ */
+export function commitFramed(recordId: Uint8Array, salt: Uint8Array, framed: Buffer): string | undefined {
+  checkLengths(recordId, salt);
+  field.set(recordId, fieldPrefix.length);
+  record.set(recordId, recordPrefix.length);
+  keySalts(salt);
+  let at = 0;
+  for (let index = 0; index < recordFields.length; index++) {
+    if (at + 4 > framed.length) return undefined;
+    const end = at + 4 + framed.readUInt32BE(at);
+    if (end > framed.length) return undefined;
+    writeSalt(index);
+    field[saltAt - 1] = index + 1;
+    record.write(hashFramed(framed, at, end), commitmentsAt + 32 * index, 'latin1');
+    at = end;
+  }
+  return at === framed.length ? hash('sha256', record, 'hex') : undefined;
 }
 
 /** The salt of one field: HMAC-SHA-256(record salt, field name), 32 bytes. It opens that field and no other. */
@@ -168,20 +196,31 @@ function checkLengths(recordId: Uint8Array, salt: Uint8Array): void {
   }
 }
 
-/** Puts the record salt as HMAC key into the inner and outer blocks (RFC 2104: the key padded with zeros). */
+/** Puts the record salt as HMAC key into the inner and outer blocks (RFC 2104: the key padded with zeros, which never change). */
 function keySalts(salt: Uint8Array): void {
-  outer.fill(0x5c, 0, blockLength);
-  for (let at = 0; at < saltLength; at++) outer[at] = 0x5c ^ (salt[at] ?? 0);
-  const [first] = inner;
-  if (first === undefined) return;
-  first.fill(0x36, 0, blockLength);
-  for (let at = 0; at < saltLength; at++) first[at] = 0x36 ^ (salt[at] ?? 0);
-  for (const block of inner) if (block !== first) first.copy(block, 0, 0, blockLength);
+  for (let at = 0; at < saltLength; at++) {
+    outer[at] = 0x5c ^ (salt[at] ?? 0);
+    innerKey[at] = 0x36 ^ (salt[at] ?? 0);
+  }
+  for (const block of inner) block.set(innerKey, 0);
 }
 
+// 'binary' (latin1) is a byte per character: half the text of 'hex', and quicker to write back.
 function writeSalt(index: number): void {
-  outer.write(hash('sha256', inner[index] ?? outer, 'hex'), blockLength, 'hex');
-  field.write(hash('sha256', outer, 'hex'), saltAt, 'hex');
+  outer.write(hash('sha256', inner[index] ?? outer, 'binary'), blockLength, 'latin1');
+  field.write(hash('sha256', outer, 'binary'), saltAt, 'latin1');
+}
+
+/** The digest (latin1) of a field whose record id and salt are already in the scratch buffer, from its stored frame. */
+function hashFramed(framed: Buffer, begin: number, end: number): string {
+  const length = bytesAt - 4 + end - begin;
+  if (length > field.length) {
+    return hash('sha256', Buffer.concat([field.subarray(0, bytesAt - 4), framed.subarray(begin, end)]), 'binary');
+  }
+  framed.copy(field, bytesAt - 4, begin, end);
+  const view = views[length] ?? field.subarray(0, length);
+  views[length] = view;
+  return hash('sha256', view, 'binary');
 }
 
 /** The hex commitment of a field whose record id and salt are already in the scratch buffer. */

@@ -36,7 +36,16 @@ const filled: Readonly<Partial<Record<string, Record<string, unknown>>>> = {
     revocationReason: 'cancelled',
     officer: { id: 'canary-clerk', name: '金丝雀官' },
   },
-  createGrant: { decisionReference: '金丝雀文号' },
+  createGrant: { decisionReference: '金丝雀文号', secrecyDays: 30 },
+  changeRelease: { reason: '金丝雀缘由', legalGround: '金丝雀法', officer: { id: 'canary-clerk', name: '金丝雀官' } },
+  getAccessReport: {
+    statement: { authenticatedBy: '金丝雀方式', sessionReference: 'canary-session' },
+    onBehalfOf: {
+      by: { type: '111', number: '990000199003070013' },
+      basis: 'guardian',
+      reference: '金丝雀文书',
+    },
+  },
 };
 const pushing = ['pushCertificate', 'correctCertificate', 'reviseCertificate'];
 const soundBody = (operationId: string): Record<string, unknown> => ({

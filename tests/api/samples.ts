@@ -9,6 +9,8 @@ import type { operations } from '../../src/http/contract.gen.ts';
 import { type KeySigner, keySigner } from '../../src/signing/signer.ts';
 import { issueX509 } from '../../src/signing/x509-issue.ts';
 import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
+import { runSql } from '../support/database.ts';
+import { sequencerOn, soon } from '../support/log.ts';
 import { operationOf, type World } from './world.ts';
 
 export type OperationId = keyof operations;
@@ -203,6 +205,40 @@ async function registerSeal(admin: ApiClient): Promise<string> {
 const grantIn = async (world: World): Promise<string> =>
   (await expectAnswer<{ grantId: string }>(world.client('hub-admin').post('/v1/grants', newGrant()), 201)).grantId;
 
+/** Makes a lookup under secrecy and answers its record. */
+export async function secretLookup(world: World): Promise<string> {
+  await expectAnswer(world.client('hub-admin').post('/v1/grants', newGrant({ secrecyDays: 30 })), 201);
+  const [holder] = card.body.holders;
+  const secrecy = { releaseAt: new Date(Date.now() + 10 * 86_400_000).toISOString(), legalGround: 'Article 1' };
+  const { recordId } = await expectAnswer<{ recordId: string }>(
+    world.client('school-enrolment').post('/v1/lookups', {
+      purpose: { ...purpose, secrecy },
+      level: 'fields',
+      holder: { type: holder?.type, number: holder?.number },
+      types: [{ certificateTypeCode: demoTypes.residentIdCard }],
+    }),
+    200,
+  );
+  return recordId;
+}
+
+/** Brings every record so far into the published log. */
+export async function publishLog({ hub }: World): Promise<void> {
+  const ends: (() => unknown)[] = [];
+  const sequencer = sequencerOn({ teardown: (end: () => unknown) => ends.push(end) }, hub.database, {
+    origin: hub.core.config.logOrigin,
+    keys: hub.core.keys,
+  });
+  await soon(sequencer.settled(), 'the log is published');
+  for (const end of ends) await end();
+}
+
+/** A record of a question that anybody may ask. */
+async function recordedQuestion({ hub }: World): Promise<string> {
+  const body = { sdJwt: 'not-a-certificate' };
+  return (await expectAnswer<{ recordId: string }>(hub.anyone.post('/v1/verifications', body), 200)).recordId;
+}
+
 type Make = (world: World) => Promise<Sample>;
 const plain =
   (sample: Sample = {}): Make =>
@@ -211,6 +247,21 @@ const plain =
 const about =
   (state: Parameters<typeof certificateIn>[1], rest: Omit<Sample, 'params'> = {}): Make =>
   async (world) => ({ params: { certificateIdentifier: await certificateIn(world, state) }, ...rest });
+
+/** A proposal about a month long over, which had no records. */
+async function newErasure({ hub }: World): Promise<Record<string, unknown>> {
+  await runSql(
+    hub.database.superuserUrl,
+    `insert into record_months (month, seal_record_id, records, root, sealed_at)
+      values ('2001-01', gen_random_uuid(), 0, sha256(''), now()) on conflict do nothing`,
+  );
+  return {
+    target: { month: '2001-01', kinds: ['access'] },
+    legalBasis: 'test',
+    reason: 'test',
+    officer: { id: `officer-${next()}`, name: '审计员' },
+  };
+}
 
 /** A sound request for every operation, made anew each time; what it needs beforehand it does itself. */
 export const samples: Readonly<Record<OperationId, Make>> = {
@@ -292,9 +343,61 @@ export const samples: Readonly<Record<OperationId, Make>> = {
     const [holder] = card.body.holders;
     return { body: { purpose, level: 'fields', holder: { type: holder?.type, number: holder?.number } } };
   },
+  changeRelease: async (world) => ({
+    params: { recordId: await secretLookup(world) },
+    body: {
+      releaseAt: new Date(Date.now() + 86_400_000).toISOString(),
+      reason: 'the investigation goes on',
+      legalGround: 'Article 1',
+      officer: reviewer,
+    },
+  }),
+  getAccessReport: plain({
+    body: {
+      holder: { type: card.body.holders[0]?.type, number: card.body.holders[0]?.number },
+      statement: { authenticatedBy: 'face and ID card', sessionReference: 'session-1' },
+      limit: 3,
+    },
+  }),
   verify: plain({ body: { sdJwt: 'not-a-certificate' } }),
   getTrustBundle: plain(),
+  getLogCheckpoint: async (world) => {
+    await publishLog(world);
+    return {};
+  },
+  getLogTile: async (world) => {
+    await recordedQuestion(world);
+    await publishLog(world);
+    return { params: { tilePath: 'entries/000.p/1' } };
+  },
+  getLogKey: plain(),
+  getLogProof: async (world) => {
+    const recordId = await recordedQuestion(world);
+    await publishLog(world);
+    return { params: { recordId } };
+  },
+  searchOwnReceipts: plain({ body: { limit: 3 } }),
+  listErasures: plain({ query: 'limit=2' }),
+  proposeErasure: async (world) => ({ body: await newErasure(world) }),
+  approveErasure: async (world) => {
+    const proposed = world.client('audit-office').post('/v1/audit/erasures', await newErasure(world));
+    const { erasureId } = await expectAnswer<{ erasureId: string }>(proposed, 201);
+    return {
+      params: { erasureId },
+      body: { officer: { id: `officer-${next()}`, name: '审计员' }, decision: 'approve', reason: 'test' },
+    };
+  },
   searchRecords: plain({ body: { reason: 'spot check', limit: 2 } }),
+  readRecord: async (world) => ({
+    params: { recordId: await recordedQuestion(world) },
+    body: { reason: 'spot check' },
+  }),
+  createOverview: plain({ body: { reason: 'monthly report', from: '2026-01-01', until: '2026-01-03' } }),
+  exportRecords: async (world) => {
+    await recordedQuestion(world);
+    await publishLog(world);
+    return { body: { reason: 'for the court', kind: 'range', format: 'ndjson', begin: 0, end: 1 } };
+  },
 };
 
 /** The path of a request with its parameters in place. */

@@ -54,7 +54,7 @@ export const send = (url: string, { method, path, headers = {}, body, chunked = 
       incoming.on('error', reject);
       incoming.on('end', () => {
         const text = Buffer.concat(parts).toString('utf8');
-        const isJson = incoming.headers['content-type']?.includes('json') === true;
+        const isJson = /[/+]json\b/.test(incoming.headers['content-type'] ?? '');
         const json: unknown = isJson ? JSON.parse(text) : undefined;
         resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text, json });
       });
@@ -72,9 +72,10 @@ export const clientOfRole: Readonly<Record<Role, string>> = {
   consumer: 'school-enrolment',
   auditor: 'audit-office',
   admin: 'hub-admin',
+  portal: 'citizen-portal',
 };
 
-/** What the database holds: a digest of every table but the records, and how many records there are. */
+/** What the database holds: a digest of every table but the records and their log, and how many records there are. */
 export interface Snapshot {
   readonly tables: Readonly<Record<string, string>>;
   readonly records: number;
@@ -101,7 +102,7 @@ export async function startWorld(t: Test, settings: StartOptions = {}): Promise<
     (await db.query(text, values)).rows as Record<string, unknown>[];
   const names = await sql(
     `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
-     and relname not like 'records%' order by 1`,
+     and relname not like 'records%' and relname not like 'log\\_%' order by 1`,
   );
   const digests = names
     .map(

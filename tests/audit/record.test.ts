@@ -110,3 +110,20 @@ await t.test('a poison row fails alone', async (t) => {
   t.equal(receipts.length, 39);
   t.strictSame(kept.toSorted(), receipts.map(({ recordId }: Receipt) => recordId as string).toSorted());
 });
+
+await t.test(
+  'invariant 1: a database that hangs costs each caller its deadline, not more, and the queue is bounded',
+  async (t) => {
+    let letGo: () => void = () => undefined;
+    const hanging = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const { record, drain } = startRecorder({ insertAll: () => hanging, keys, now, maxBatch: 2, deadlineMs: 50 });
+    const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => record(entry())));
+    t.ok(outcomes.every((outcome) => outcome.status === 'rejected'));
+    t.match(outcomes[0], { reason: { code: 'record_unavailable' } });
+    letGo();
+    await drain();
+    t.equal((await record(entry())).commitment.length, 32, 'and it goes on when the database does');
+  },
+);

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { apiClient } from '../../src/cli/api-client.ts';
 import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer, loadCity } from '../../src/cli/demo/load.ts';
@@ -10,14 +11,27 @@ import { startEmbedded } from '../../src/db/embedded.ts';
 import { migrate, readMigrations } from '../../src/db/migrate.ts';
 import { runSql } from '../support/database.ts';
 import { exampleKeys } from '../support/start-hub.ts';
+import { benchAudit } from './audit.ts';
 import { httpRequest, type LoadResult, load } from './load.ts';
+import { benchLog } from './log.ts';
 import { hasPgbench, pgbench } from './pgbench.ts';
 
 /**
- * `npm run bench [seconds per measurement] [rounds]`: lookups per second with and without recording, interleaved in one run, and what
- * PostgreSQL alone does with the same statements. Server, database and client share this machine: read the ratios.
+ * `npm run bench -- [--seconds N] [--rounds N] [--records N] [--only lookups,log,audit]`: lookups per second with and without recording,
+ * interleaved in one run, and what PostgreSQL alone does with the same statements (`lookups`); what the transparency log costs and how
+ * far it is behind (`log`); how fast records are checked and searched (`audit`, among `--records` of them). Server, database and client
+ * share this machine: read the ratios.
  */
-const [seconds = 8, rounds = 3] = process.argv.slice(2).map(Number);
+const { values: asked } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '8' },
+    rounds: { type: 'string', default: '3' },
+    records: { type: 'string', default: '1000000' },
+    only: { type: 'string', default: 'lookups,log,audit' },
+  },
+});
+const [seconds, rounds] = [Number(asked.seconds), Number(asked.rounds)];
+const parts = new Set(asked.only.split(','));
 const connections = 32;
 const certificates = 1_000;
 const issuer = 'http://hub.test';
@@ -34,7 +48,17 @@ try {
   const recording = await hub('recording');
   const silent = await hub('silent');
   try {
-    await compare(recording.port, silent.port);
+    const sequence = (wanted: 'on' | 'off'): Promise<void> =>
+      new Promise((resolve) => {
+        recording.child.stdout?.once('data', () => resolve());
+        recording.child.stdin?.write(`sequence ${wanted}\n`);
+      });
+    if (parts.has('lookups') || parts.has('log')) await compare(recording.port, silent.port, sequence);
+    if (parts.has('audit')) {
+      const url = `http://127.0.0.1:${recording.port}`;
+      const auditor = apiClient({ url, issuer, clientId: 'audit-office', key: demoClientKey('audit-office') });
+      await benchAudit({ server, auditor, url, sequence, records: Number(asked.records), say });
+    }
   } finally {
     recording.child.kill('SIGTERM');
     silent.child.kill('SIGTERM');
@@ -44,7 +68,11 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function compare(recordingPort: number, silentPort: number): Promise<void> {
+async function compare(
+  recordingPort: number,
+  silentPort: number,
+  sequence: (wanted: 'on' | 'off') => Promise<void>,
+): Promise<void> {
   const clientOf = (clientId: string) =>
     apiClient({ url: `http://127.0.0.1:${recordingPort}`, issuer, clientId, key: demoClientKey(clientId) });
   const clients = new Map<string, ReturnType<typeof clientOf>>();
@@ -83,6 +111,9 @@ async function compare(recordingPort: number, silentPort: number): Promise<void>
   };
   await measure(recordingPort);
   await measure(silentPort);
+  if (parts.has('log'))
+    await benchLog({ server, sequence, measure: () => measure(recordingPort), rounds, seconds, say });
+  if (!parts.has('lookups')) return;
   const results: Results = { recording: [], silent: [], pgbench: [] };
   let answered = 0;
   let records = 0;
@@ -159,8 +190,9 @@ async function countRecords(): Promise<number> {
 }
 
 async function hub(mode: 'recording' | 'silent'): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'tests/bench/server.ts', server.urls.service, mode], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const { service, sequencer } = server.urls;
+  const child = spawn(process.execPath, ['--import', 'tsx', 'tests/bench/server.ts', service, mode, sequencer], {
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   const port = await new Promise<number>((resolve, reject) => {
     child.stdout?.once('data', (chunk: Buffer) => resolve(Number(chunk.toString())));

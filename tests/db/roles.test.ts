@@ -95,6 +95,47 @@ await t.test('invariant 6: append-only means append-only', async (t) => {
     t.strictSame(definer.rows, [], 'functions that run as the owner fix their search path, with pg_temp last');
   });
 
+  await t.test('the log: who answers cannot write it, who writes it cannot take back or record', async (t) => {
+    const insertLeaf = `insert into log_leaf values (0, gen_random_uuid(), 1, now(), '\\x00')`;
+    const refused: Readonly<Record<string, readonly string[]>> = {
+      [serviceUrl]: [
+        'update log_queue set kind = 2',
+        'delete from log_queue',
+        insertLeaf,
+        'update log_leaf set lane = 2',
+        `insert into log_tile values (0, 0, 1, sha256('x'))`,
+        'update log_tile set width = 1',
+        `insert into log_state values (1, 'x', 0, '', 0, '', now(), 0)`,
+        'update log_state set published_size = 0',
+        `insert into log_checkpoint values (0, '', '', now())`,
+        `insert into log_cosignature values (0, 'x', '', '', now())`,
+      ],
+      [sequencerUrl]: [
+        'insert into records select * from records',
+        'update log_queue set kind = 2',
+        `insert into log_queue values (gen_random_uuid(), 1, now(), 1, sha256('x'))`,
+        'truncate log_queue',
+        'update log_leaf set lane = 2',
+        'delete from log_leaf',
+        'delete from log_tile',
+        'delete from log_state',
+        `update log_checkpoint set note = ''`,
+        'delete from log_checkpoint',
+        `update log_cosignature set line = ''`,
+        'delete from log_cosignature',
+        'update erasures set mac = body',
+        'select * from certificates',
+      ],
+    };
+    for (const [url, statements] of Object.entries(refused)) {
+      for (const statement of statements) await t.rejects(runSql(url, statement), { code: '42501' }, statement);
+      for (const table of ['log_leaf', 'log_tile', 'log_state', 'log_checkpoint', 'log_cosignature']) {
+        await t.rejects(runSql(url, `truncate ${table}`), { code: '42501' }, `truncate ${table}`);
+        await t.rejects(runSql(url, `drop table ${table}`), { code: '42501' }, `drop ${table}`);
+      }
+    }
+  });
+
   await t.test('the service can insert and read them', async (t) => {
     for (const table of appendOnly) {
       const { rows } = await runSql(

@@ -23,7 +23,7 @@ await t.test('every code has a status of its kind and whole sentences in both la
     t.ok(status >= 400 && status <= 503, `${code} has a status`);
     t.equal(
       status >= 500,
-      /_unavailable$|^internal_error$|^shutting_down$|tampered$/.test(code),
+      /_unavailable$|^internal_error$|^shutting_down$|^log_unwitnessed$|tampered$/.test(code),
       `${code}: whose fault`,
     );
     for (const words of [title, detail, next]) {

@@ -11,7 +11,7 @@ import { issuer, startMini } from './mini.ts';
 
 const contract = parse(readFileSync(new URL('../../openapi/certhub.yaml', import.meta.url), 'utf8')) as Contract;
 const operations = operationsOf(contract);
-const roles: Role[] = ['issuer', 'consumer', 'auditor', 'admin'];
+const roles: Role[] = ['issuer', 'consumer', 'auditor', 'admin', 'portal'];
 // Compile-time list of the operations whose handlers get no caller: one that is missing here does not compile.
 const publicOperations: Record<PublicOperation, true> = {
   getLiveness: true,
@@ -22,6 +22,10 @@ const publicOperations: Record<PublicOperation, true> = {
   getStatusList: true,
   verify: true,
   getTrustBundle: true,
+  getLogCheckpoint: true,
+  getLogTile: true,
+  getLogKey: true,
+  getLogProof: true,
 };
 
 const called: string[] = [];
@@ -49,6 +53,9 @@ const examples: Readonly<Record<string, string>> = {
   sha256: 'a'.repeat(64),
   grantId: '0199a000-0000-7000-8000-000000000000',
   listId: '1',
+  recordId: '0199a000-0000-7000-8000-000000000000',
+  erasureId: '0199a000-0000-7000-8000-000000000000',
+  tilePath: '0/x001/x234/067.p/17',
 };
 
 interface Answer {

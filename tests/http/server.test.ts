@@ -49,7 +49,7 @@ await t.test(
 await t.test('default deny: every role not listed is refused on every operation', async (t) => {
   const hub = await startMini();
   t.teardown(() => hub.app.close());
-  const roles: Role[] = ['issuer', 'consumer', 'auditor', 'admin'];
+  const roles: Role[] = ['issuer', 'consumer', 'auditor', 'admin', 'portal'];
   const operations = [
     { method: 'POST' as const, url: '/v1/questions', may: ['consumer'] },
     { method: 'GET' as const, url: '/v1/things', may: ['issuer', 'auditor'] },

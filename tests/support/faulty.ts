@@ -33,10 +33,13 @@ export function faultyInsert(insert: InsertAll): FaultyInsert {
   };
 }
 
-/** What goes wrong in a write's transaction. Statement 1 claims the Idempotency-Key; `commit` is its last one. */
+/**
+ * What goes wrong in a write's transaction: statement 1 claims the Idempotency-Key, `commit` is its last one. Or, by a pattern, at any
+ * statement that is sent unprepared.
+ */
 export interface Plan {
   readonly fault: Fault;
-  readonly at: number | 'commit';
+  readonly at: number | 'commit' | RegExp;
   /** In so many attempts, one after the other; default 1. */
   readonly times?: number;
 }
@@ -62,9 +65,13 @@ interface Test {
   teardown(clean: () => Promise<void>): void;
 }
 
-/** Opens a proxy in front of a database; only its service role goes through it. */
-export async function postgresProxy(t: Test, database: TestDatabase): Promise<PostgresProxy> {
-  const target = new URL(database.serviceUrl).searchParams.get('host') ?? '';
+/** Opens a proxy in front of a database; only this role goes through it. */
+export async function postgresProxy(
+  t: Test,
+  database: TestDatabase,
+  role: 'serviceUrl' | 'sequencerUrl' = 'serviceUrl',
+): Promise<PostgresProxy> {
+  const target = new URL(database[role]).searchParams.get('host') ?? '';
   const folder = await mkdtemp(join(tmpdir(), 'certhub-proxy-'));
   const state: State = { mode: 'open', plan: undefined, left: 0, struck: 0, statements: [], waiting: [] };
   const sockets = new Set<Socket>();
@@ -94,10 +101,10 @@ export async function postgresProxy(t: Test, database: TestDatabase): Promise<Po
     await new Promise((resolve) => server.close(resolve));
     await rm(folder, { recursive: true, force: true });
   });
-  const through = new URL(database.serviceUrl);
+  const through = new URL(database[role]);
   through.searchParams.set('host', folder);
   return {
-    database: { ...database, serviceUrl: through.href },
+    database: { ...database, [role]: through.href },
     get statements() {
       return state.statements;
     },
@@ -187,8 +194,19 @@ function relay(client: Socket, upstream: Socket, state: State): void {
   let transaction: string[] | undefined;
   let swallow = false;
 
+  const strike = (): Fault | undefined => {
+    if (state.left === 0) return undefined;
+    state.left -= 1;
+    state.struck += 1;
+    return state.plan?.fault;
+  };
   /** What the plan says about this statement. */
   const judge = (sql: string): Fault | undefined => {
+    const at = state.plan?.at;
+    if (!(at instanceof RegExp)) return judgeWrite(sql);
+    return at.test(sql) ? strike() : undefined;
+  };
+  const judgeWrite = (sql: string): Fault | undefined => {
     if (/^(begin|start transaction)/i.test(sql)) {
       transaction = [];
       return undefined;
@@ -203,10 +221,7 @@ function relay(client: Socket, upstream: Socket, state: State): void {
     state.statements = mine;
     const { plan } = state;
     const due = plan !== undefined && (plan.at === 'commit' ? /^commit/i.test(sql) : plan.at === mine.length);
-    if (!due || state.left === 0) return undefined;
-    state.left -= 1;
-    state.struck += 1;
-    return plan.fault;
+    return due ? strike() : undefined;
   };
   const sever = (): void => {
     client.destroy();

@@ -1,7 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
+import type { Sequencer } from '../../src/audit/sequencer.ts';
 import { type ApiClient, apiClient } from '../../src/cli/api-client.ts';
 import { demoClientKey, registerDemo } from '../../src/cli/demo/registry.ts';
+import { openSequencer } from '../../src/cli/open-sequencer.ts';
 import { type Config, readConfig } from '../../src/config.ts';
 import { connect, type Database } from '../../src/db/database.ts';
 import { openLog } from '../../src/http/log.ts';
@@ -19,6 +21,8 @@ export interface TestHub {
   readonly db: Database;
   readonly database: TestDatabase;
   readonly logLines: readonly string[];
+  /** With `sequence: true`. */
+  readonly sequencer: Sequencer | undefined;
   client(clientId: string): ApiClient;
   /** Without a token. */
   anyone: ApiClient;
@@ -32,6 +36,8 @@ export interface StartOptions {
   readonly insertAll?: (db: Database) => NonNullable<Basis['insertAll']>;
   /** False for a second hub on a database that is registered already. */
   readonly register?: boolean;
+  /** True to run the sequencer too; default false. */
+  readonly sequence?: boolean;
 }
 
 export const testConfig = (env: Record<string, string> = {}): Config =>
@@ -64,9 +70,14 @@ export async function startHub(t: Test, settings: StartOptions = {}): Promise<Te
   await hub.app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = hub.app.server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;
+  const opened =
+    settings.sequence === true
+      ? openSequencer({ config: core.config, keys: core.keys, log }, database.sequencerUrl)
+      : undefined;
   t.teardown(async () => {
     await hub.drain(2_000);
     await core.close();
+    await opened?.close();
     await db.close();
   });
   const issuer = core.config.issuer;
@@ -77,6 +88,7 @@ export async function startHub(t: Test, settings: StartOptions = {}): Promise<Te
     db,
     database,
     logLines,
+    sequencer: opened?.sequencer,
     client: (clientId) => apiClient({ url, issuer, clientId, key: demoClientKey(clientId) }),
     anyone: apiClient({ url, issuer, clientId: 'nobody' }),
   };

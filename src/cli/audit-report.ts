@@ -1,0 +1,91 @@
+/** What a check found, for people and for programs. */
+
+/** A sentence in both languages. */
+export type Words = { readonly en: string; readonly zh: string };
+
+/** Something wrong: where, which, and in words. */
+export type Fault = Words & {
+  /** Members that say where: `file`, `line`, `index` of the leaf, `recordId`. */
+  readonly where: Readonly<Record<string, string | number>>;
+  readonly code: string;
+};
+
+export type Report = {
+  readonly title: Words;
+  /** What was looked at: label and value. */
+  readonly facts: readonly (readonly [label: Words, value: string])[];
+  readonly proved: readonly Words[];
+  /** What a reader might believe and must not. */
+  readonly notProved: readonly Words[];
+  /** Not wrong, but asked for and not to be told from what was given. */
+  readonly undecided: readonly Words[];
+  readonly faults: readonly Fault[];
+  /** Faults beyond those listed. */
+  readonly moreFaults: number;
+};
+
+/** 0: proved · 14: nothing wrong, something could not be told · 17: something is wrong. */
+export const exitCodeOf = ({ faults, undecided }: Report): number =>
+  faults.length > 0 ? 17 : undecided.length > 0 ? 14 : 0;
+
+const results: Readonly<Record<number, Words>> = {
+  0: { en: 'Correct. Everything checked is proved.', zh: '正确。所核验内容均已证明。' },
+  14: { en: 'Nothing wrong was found, but not everything could be told.', zh: '未发现错误，但有内容无法判断。' },
+  17: { en: 'WRONG. Do not rely on it.', zh: '有误。不可采信。' },
+};
+
+/** The report for a person. */
+export function asText(report: Report): string {
+  const { title, facts, proved, notProved, undecided, faults, moreFaults } = report;
+  const lines = [`${title.en} ${title.zh}`, ...facts.map(([{ en, zh }, value]) => `  ${en} ${zh}: ${value}`)];
+  const list = (heading: string, items: readonly string[]): void => {
+    if (items.length > 0) lines.push('', heading, ...items.map((item) => `  - ${item}`));
+  };
+  const both = ({ en, zh }: Words): string => `${en} ${zh}`;
+  // nothing is proved by a thing that is wrong
+  if (faults.length === 0) list('Proved 已证明', proved.map(both));
+  list('NOT proved 未证明', notProved.map(both));
+  list('Could not be told 无法判断', undecided.map(both));
+  list('Wrong 错误', faults.map(faultLine));
+  if (moreFaults > 0) lines.push(`  … ${moreFaults} more 另有 ${moreFaults} 处`);
+  const code = exitCodeOf(report);
+  const result = results[code] ?? { en: '', zh: '' };
+  lines.push('', `Result 结论 (${code}): ${result.en} ${result.zh}`);
+  return lines.map((line) => `${printable(line)}\n`).join('');
+}
+
+const placeNames: Readonly<Record<string, string>> = {
+  file: 'file 文件',
+  line: 'line 行',
+  index: 'leaf 条目',
+  place: 'place 位置',
+  recordId: 'record 记录',
+};
+
+function faultLine({ where, code, en, zh }: Fault): string {
+  const place = Object.entries(where).map(([name, value]) => `${placeNames[name] ?? name} ${value}`);
+  return `${place.join(', ')}${place.length > 0 ? ': ' : ''}${en} ${zh} [${code}]`;
+}
+
+/** The report for a program. */
+export function asJson(report: Report): string {
+  const { title, facts, proved, notProved, undecided, faults, moreFaults } = report;
+  const code = exitCodeOf(report);
+  const named = facts.map(([label, value]) => ({ ...label, value }));
+  const document = {
+    result: code,
+    valid: code === 0,
+    title,
+    facts: named,
+    proved: faults.length === 0 ? proved : [],
+    notProved,
+    undecided,
+    faults,
+    moreFaults,
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** Without characters that steer a terminal or turn the direction of writing: the text comes from strangers. */
+export const printable = (text: string): string =>
+  text.replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, '\ufffd');

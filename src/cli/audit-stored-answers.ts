@@ -1,0 +1,117 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { verifyAnswer } from '../verification/answer-verdict.ts';
+import { isJsonObject, parseJsonStrictly } from '../verification/encoding.ts';
+import type { TrustBundle } from '../verification/trust-bundle.ts';
+import { readText, unreadable } from './audit-inputs.ts';
+import type { Fault } from './audit-report.ts';
+
+/** The answers that a client kept: read, and believed only after their signature was checked. */
+
+export type StoredAnswer = {
+  readonly file: string;
+  readonly line: number;
+  readonly recordId: string;
+  /** base64url of 32 bytes. */
+  readonly commitment: string;
+  /** Epoch seconds. */
+  readonly iat: number;
+};
+
+export type StoredAnswers = {
+  readonly answers: Map<string, StoredAnswer>;
+  readonly faults: Fault[];
+  /** Answers that are kept more than once. */
+  readonly duplicates: StoredAnswer[];
+};
+
+const maxAnswersBytes = 256 * 2 ** 20;
+
+/** Reads files and folders (with what is below them) of answers: a JWS or a lookup's JSON each, or one a line. */
+export async function readAnswers(
+  places: readonly string[],
+  by: { readonly trust: TrustBundle; readonly clientId: string; readonly now: number },
+): Promise<StoredAnswers> {
+  const stored: StoredAnswers = { answers: new Map(), faults: [], duplicates: [] };
+  for (const place of places) {
+    for (const file of await filesAt(place)) {
+      const text = (await readText(file, 'the answers', maxAnswersBytes)).replace(/^\ufeff/, '');
+      const whole = jwsOf(text.trim());
+      if (whole !== undefined) take(stored, by, { file, line: 1, jws: whole });
+      else takeLines(stored, by, file, text);
+    }
+  }
+  return stored;
+}
+
+async function filesAt(place: string): Promise<string[]> {
+  try {
+    if (place === '-' || !(await stat(place)).isDirectory()) return [place];
+    const entries = await readdir(place, { withFileTypes: true, recursive: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort();
+  } catch (error) {
+    throw unreadable(place, 'the answers', error);
+  }
+}
+
+type Bound = Parameters<typeof readAnswers>[1];
+
+function takeLines(stored: StoredAnswers, by: Bound, file: string, text: string): void {
+  for (const [at, line] of text.split('\n').entries()) {
+    const trimmed = line.trim();
+    if (trimmed === '') continue;
+    const jws = jwsOf(trimmed);
+    if (jws !== undefined) take(stored, by, { file, line: at + 1, jws });
+    else stored.faults.push({ where: { file, line: at + 1 }, code: 'answer_unreadable', ...words.answer_unreadable });
+  }
+}
+
+/** The answer in a lookup's JSON, or a text that looks like a JWS. */
+function jwsOf(text: string): string | undefined {
+  if (/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(text)) return text;
+  if (!text.startsWith('{')) return undefined;
+  const parsed = parseJsonStrictly(text);
+  const answer = parsed.ok && isJsonObject(parsed.value) ? parsed.value['answer'] : undefined;
+  return typeof answer === 'string' ? answer : undefined;
+}
+
+const words = {
+  answer_unreadable: { en: 'This is no answer of a hub.', zh: '这不是枢纽的应答。' },
+  answer_false: { en: 'The hub did not sign this answer as it stands here.', zh: '该应答并非枢纽所签原文。' },
+  answer_of_another: { en: 'This answer was given to another client.', zh: '该应答系发给另一接入系统。' },
+  answers_contradict: {
+    en: 'Two answers with good signatures name the same record with different commitments: the hub contradicts itself.',
+    zh: '两份签名有效的应答以不同承诺值指向同一记录：枢纽自相矛盾。',
+  },
+};
+
+const recordIdShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+function take(
+  stored: StoredAnswers,
+  { trust, clientId, now }: Bound,
+  { file, line, jws }: { readonly file: string; readonly line: number; readonly jws: string },
+): void {
+  const where = { file, line };
+  const seconds = Math.floor(now / 1000);
+  const { answer, reasons } = verifyAnswer({ answer: jws, trust, at: seconds, now: seconds });
+  const wrong = reasons.filter(({ code }) => code !== 'sd_jwt_not_supplied').map(({ code }) => code);
+  if (answer === undefined || wrong.length > 0 || !recordIdShape.test(answer.jti)) {
+    const { en, zh } = words.answer_false;
+    const why = ` (${wrong.join(', ')})`;
+    stored.faults.push({ where, code: 'answer_false', en: `${en}${why}`, zh: `${zh}${why}` });
+  } else if (answer.aud !== clientId) {
+    stored.faults.push({ where, code: 'answer_of_another', ...words.answer_of_another });
+  } else keep(stored, { ...where, recordId: answer.jti, commitment: answer.commitment, iat: answer.iat });
+}
+
+function keep({ answers, duplicates, faults }: StoredAnswers, answer: StoredAnswer): void {
+  const { file, line, recordId, commitment } = answer;
+  const known = answers.get(recordId);
+  if (known === undefined) answers.set(recordId, answer);
+  else if (known.commitment === commitment) duplicates.push(answer);
+  else faults.push({ where: { file, line, recordId }, code: 'answers_contradict', ...words.answers_contradict });
+}

@@ -1,0 +1,47 @@
+import type { RegistryNow } from '../audit/fsck-registry.ts';
+import { readTypes } from '../catalogue/store.ts';
+import type { Database } from '../db/database.ts';
+import { transaction } from '../db/transaction.ts';
+import { allClients } from '../departments/client-store.ts';
+import { allDepartments } from '../departments/store.ts';
+import { listRootRows, listSealRows } from '../departments/trust-store.ts';
+import { loadGrants } from '../grants/store.ts';
+import type { Keys } from '../signing/key-store.ts';
+
+/** The registry for the self-check, read by the folders that own it, in one snapshot; rows in force alone, and those the hub did not write. */
+export async function readRegistryNow(db: Database, keys: Keys): Promise<RegistryNow> {
+  const tampered: { table: string; row: string }[] = [];
+  const deps = { keys, tampered: (table: string, row: string) => void tampered.push({ table, row }) };
+  return transaction(
+    db,
+    async (trx) => {
+      await allDepartments(trx, deps);
+      await listRootRows(trx, deps);
+      await readTypes(trx, deps);
+      const clients = await allClients(trx, deps);
+      const seals = await listSealRows(trx, deps);
+      const { grants, tampered: wrongGrants } = await loadGrants(trx, keys);
+      for (const row of wrongGrants) tampered.push({ table: 'grants', row });
+      return {
+        tampered,
+        inForce: [
+          ...clients.flatMap(({ id, disabledAt }) =>
+            disabledAt === null ? [{ table: 'clients' as const, row: id }] : [],
+          ),
+          ...clients.flatMap(({ id, keys: own }) =>
+            own.flatMap(({ kid, revokedAt }) =>
+              revokedAt === null ? [{ table: 'client_keys' as const, row: `${id}/${kid}` }] : [],
+            ),
+          ),
+          ...seals.flatMap(({ sha256, revokedAt }) =>
+            revokedAt === null ? [{ table: 'seal_x509' as const, row: sha256 }] : [],
+          ),
+          ...grants.flatMap(({ grantId, revokedAt }) =>
+            revokedAt === undefined ? [{ table: 'grants' as const, row: grantId }] : [],
+          ),
+        ],
+      };
+    },
+    { isolation: 'repeatable read', readOnly: true },
+  );
+}

@@ -1,0 +1,73 @@
+import { destroyMonth } from '../audit/destroy-month.ts';
+import { startRecorder } from '../audit/record.ts';
+import { ensurePartitions, insertRecords } from '../audit/store.ts';
+import { readConfig } from '../config.ts';
+import { Refusal } from '../errors.ts';
+import { problems } from '../http/problem.ts';
+import { KeyFileError } from '../signing/key-file-error.ts';
+import { loadKeys } from '../signing/key-store.ts';
+import { destroyRecordKeys } from '../signing/rotate-keys.ts';
+import { openDatabase } from './open.ts';
+
+/**
+ * Destroys the record keys of a month after its erasure, in this directory; tells what is left to do by hand. Throws KeyFileError,
+ * Refusal and what opening the database throws.
+ */
+export async function destroyMonthKeys(input: {
+  readonly directory: string;
+  readonly month: string;
+  readonly erasureId: string;
+  readonly now: Date;
+  readonly io: {
+    readonly stderr: { write(text: string): unknown };
+    readonly env: Readonly<Record<string, string | undefined>>;
+  };
+}): Promise<string> {
+  const { directory, month, erasureId, now, io } = input;
+  const config = readConfig(io.env, { nodeVersion: process.versions.node });
+  const keys = loadKeys(directory, { mode: config.mode });
+  // Asked first, so that nothing is put on record that cannot be done.
+  if (month >= now.toISOString().slice(0, 7)) {
+    throw new KeyFileError(directory, `${month} is not over: its records are still being written`);
+  }
+  if (!keys.recordKeys.some((key) => key.month === month)) {
+    throw new KeyFileError(
+      directory,
+      `has no record key of ${month}: its records are under keys that cannot be destroyed alone`,
+    );
+  }
+  const { db, close } = await openDatabase(config, (line) => void io.stderr.write(`${line}\n`), false);
+  try {
+    await ensurePartitions(db);
+    const clock = (): Date => new Date();
+    const recorder = startRecorder({ insertAll: (rows) => insertRecords(db, rows), keys, now: clock, maxBatch: 1 });
+    const kinds = await destroyMonth(
+      {
+        db,
+        keys,
+        recordIn: recorder.recordIn,
+        now: clock,
+        destroy: (wanted, kindsOfMonth) => destroyRecordKeys({ directory, month: wanted, kinds: kindsOfMonth, now }),
+      },
+      { month, erasureId },
+    );
+    return [
+      `destroyed the record keys of ${month} (${kinds.join(', ')}) in ${directory}; the destruction is on record`,
+      'Backups of the database that hold these records can be read as long as one copy of the keys exists. By hand, now:',
+      '  - copy the directory to every machine that runs the hub, and restart them together',
+      `  - destroy every other copy of records/${month}-*.hex: in backups of the keys directory, images of disks, the safe`,
+      '  - a file system that keeps old blocks (snapshots, SSD spares) keeps them until they are trimmed or the disk is destroyed',
+      '',
+    ].join('\n');
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const { detail, next } = problems[error.code];
+    const facts = Object.keys(error.detail).length === 0 ? '' : ` ${JSON.stringify(error.detail)}`;
+    throw new KeyFileError(
+      directory,
+      `refused: ${error.code}${facts}\n  ${detail.en} ${next.en}\n  ${detail.zh}${next.zh}`,
+    );
+  } finally {
+    await close();
+  }
+}
