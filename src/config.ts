@@ -177,7 +177,7 @@ const table = {
     defaultShown: 'none',
     secret: true,
     meaning:
-      'The same database as its owner, for `certhub migrate` and nothing else. Do not give it to the running hub: the owner can rewrite records.',
+      'The same database as its owner, for `certhub migrate` and `certhub audit erase` alone. Do not give it to the running hub: the owner can rewrite records.',
     parse: databaseUrl,
   }),
   sequencer: setting({
@@ -569,7 +569,7 @@ const warnings: readonly ((config: Settings, node: NodeState) => string | false)
     'CERTHUB_SEQUENCER_DATABASE_URL is not set: this process does not write the transparency log; `certhub sequencer` must run elsewhere',
   ({ migrationDatabaseUrl }) =>
     migrationDatabaseUrl !== undefined &&
-    'CERTHUB_MIGRATION_DATABASE_URL is for `certhub migrate` alone: whoever takes over a hub that has it can rewrite records',
+    'CERTHUB_MIGRATION_DATABASE_URL is for `certhub migrate` and `certhub audit erase` alone: whoever takes over a hub that has it can rewrite records',
   ({ behindTls, trustedProxies }) =>
     behindTls &&
     trustedProxies.length === 0 &&

@@ -135,7 +135,7 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     catalogue: watchCatalogue(freshness, { keys, tampered }),
     grants: watchGrants({ freshness, keys, tampered }),
     tampered,
-    beginServing: records.begin,
+    beginServing: () => records.begin(),
     close: async () => {
       clearInterval(timer);
       clearInterval(sealTimer);

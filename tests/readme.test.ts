@@ -131,6 +131,12 @@ const expected: readonly RegExp[][] = [
   [/^[0-9a-f-]{36}\n[1-9]\d*$/m],
   [/organizationIdentifier=11999900100000016A/],
   [/^valid$/m, /correct and valid/, /示范市示范路3号/],
+  [/approval-hall {2}food-business-licence {2}answered/, /^陈受理$/m],
+  [/is leaf \d+ of the log/, /\(0\): Correct/],
+  [/every leaf from 0 to 99|leaves 0|100 leaves|\(0\): Correct/],
+  [/nothing of them was changed/, /\(0\): Correct/],
+  [/\((0|14)\)/],
+  [/food-business-licence/],
 ];
 
 await t.test('the commands do what the README says', async (t) => {

@@ -1,7 +1,7 @@
 import { parseCheckpoint } from '../verification/checkpoint.ts';
 import { type LogPolicy, quorumMet } from '../verification/log-policy.ts';
 import { openNote, parseNote, parseSignatureLine, type VerifierKey } from '../verification/signed-note.ts';
-import type { Found } from './fsck-findings.ts';
+import { type Found, namesOf } from './fsck-findings.ts';
 import type { CheckpointRow, CosignatureRow } from './fsck-store.ts';
 
 export interface CheckpointRules {
@@ -32,29 +32,11 @@ export function judgeCheckpointRow(
   cosignatures: readonly CosignatureRow[],
 ): JudgedCheckpoints {
   const place = { checkpoint: size };
-  const found: Found[] = [];
   const parsed = parseNote(note);
-  const said = parsed.ok ? parseCheckpoint(parsed.value.text) : parsed;
-  if (!said.ok || !parsed.ok) {
-    found.push({ code: 'checkpoint_malformed', place, detail: said.ok ? '' : said.reason });
-  } else {
-    const columns = [
-      ...(said.value.size === size ? [] : ['size']),
-      ...(said.value.root.equals(root) ? [] : ['root']),
-      ...(rules.origin === undefined || said.value.origin === rules.origin ? [] : ['origin']),
-      // We sign three lines and nothing else.
-      ...(parsed.value.text.split('\n').length === 4 && parsed.value.signatures.length === 1 ? [] : ['note']),
-    ];
-    if (columns.length > 0) found.push({ code: 'checkpoint_malformed', place: { ...place, columns } });
-    const opened = openNote(note, rules.logKeys);
-    if (!opened.ok) found.push({ code: 'checkpoint_signature', place, detail: opened.reason });
-  }
+  const found = [...judgeNote(rules, { size, root, note }, parsed)];
   if (signed_at.getTime() > rules.now.getTime() + rules.clockMs) {
-    found.push({
-      code: 'checkpoint_order',
-      place: { ...place, columns: ['signed_at'] },
-      detail: 'It is signed in the future.',
-    });
+    const detail = 'It is signed in the future.';
+    found.push({ code: 'checkpoint_order', place: { ...place, columns: ['signed_at'] }, detail });
   }
   const text = parsed.ok ? parsed.value.text : undefined;
   const judged = cosignatures.map((row) => judgeCosignature(rules, text, signed_at, row));
@@ -64,6 +46,31 @@ export function judgeCheckpointRow(
     quorum: rules.policy !== undefined && quorumMet(rules.policy, names),
     unchecked: judged.filter(({ isKnown }) => !isKnown).length,
   };
+}
+
+/** What the note says, against its columns and the keys on file. */
+function judgeNote(
+  { origin, logKeys }: CheckpointRules,
+  { size, root, note }: Pick<CheckpointRow, 'size' | 'root' | 'note'>,
+  parsed: ReturnType<typeof parseNote>,
+): Found[] {
+  const place = { checkpoint: size };
+  if (!parsed.ok) return [{ code: 'checkpoint_malformed', place, detail: parsed.reason }];
+  const { text, signatures } = parsed.value;
+  const said = parseCheckpoint(text);
+  if (!said.ok) return [{ code: 'checkpoint_malformed', place, detail: said.reason }];
+  const columns = namesOf({
+    size: said.value.size !== size,
+    root: !said.value.root.equals(root),
+    origin: origin !== undefined && said.value.origin !== origin,
+    // We sign three lines and nothing else.
+    note: text.split('\n').length !== 4 || signatures.length !== 1,
+  });
+  const opened = openNote(note, logKeys);
+  return [
+    ...(columns.length === 0 ? [] : [{ code: 'checkpoint_malformed', place: { ...place, columns } } as const]),
+    ...(opened.ok ? [] : [{ code: 'checkpoint_signature', place, detail: opened.reason } as const]),
+  ];
 }
 
 interface JudgedCosignature {

@@ -91,6 +91,10 @@ export interface Found {
   readonly detail?: string;
 }
 
+/** Names of those columns of which it is true that they differ. */
+export const namesOf = (differs: Readonly<Record<string, boolean>>): string[] =>
+  Object.keys(differs).filter((name) => differs[name]);
+
 /** Findings as they are collected; counts are complete, the list ends at a limit. Plain JSON: part of the state that is resumed. */
 export interface Findings {
   readonly counts: { [code in FindingCode]?: number };

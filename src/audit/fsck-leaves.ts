@@ -84,6 +84,17 @@ export async function checkLeafBatch(
     while (next < until) grow(hashIn(tiles, next) ?? Buffer.alloc(32));
   };
 
+  const openBody = (row: LeafBeside & { commitment: Buffer; body: Buffer; copies: string }): void => {
+    const body = check.checker.check(row);
+    if (body === undefined) {
+      suspects.push(row);
+      return;
+    }
+    opened += 1;
+    check.see(row.record_id, body);
+    if (!cover.isEmpty) checkErased(check, cover, row, String(body['kind']));
+  };
+
   for (const row of rows) {
     if (row.leaf_index < next) {
       check.found({ code: 'leaf_twice', place: { leaf: row.leaf_index, record: row.record_id } });
@@ -95,15 +106,7 @@ export async function checkLeafBatch(
     records += 1;
     if (row.commitment === null || row.copies === null) missing.push(row);
     else if (row.body === null) bodyless.push(row);
-    else {
-      const body = check.checker.check(row as LeafBeside & { commitment: Buffer; body: Buffer; copies: string });
-      if (body === undefined) suspects.push(row);
-      else {
-        opened += 1;
-        check.see(row.record_id, body);
-        if (!cover.isEmpty) checkErased(check, cover, row, String(body['kind']));
-      }
-    }
+    else openBody(row as LeafBeside & { commitment: Buffer; body: Buffer; copies: string });
   }
   fillGap(end);
 

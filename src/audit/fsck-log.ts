@@ -76,20 +76,34 @@ export function compareAt(
     const cosignatures = pending.cosignatures.get(size) ?? [];
     const judged = judgeCheckpointRow(rules, row, cosignatures);
     for (const each of judged.found) found(each);
-    // Which of the two was changed: a bad note has been told already.
-    if (treeIsWhole && judged.found.length === 0 && !row.root.equals(tree.root()))
-      found({ code: 'checkpoint_root', place: { checkpoint: size } });
-    const signedAt = row.signed_at.getTime();
-    if (signedAt < trail.signedAt - rules.clockMs)
+    // A bad note has been told already.
+    if (treeIsWhole && judged.found.length === 0) compareRoot(row, tree, found);
+    if (row.signed_at.getTime() < trail.signedAt - rules.clockMs) {
       found({ code: 'checkpoint_order', place: { checkpoint: size, columns: ['signed_at'] } });
-    trail.signedAt = Math.max(trail.signedAt, Math.min(signedAt, rules.now.getTime()));
-    trail.firstSignedAt ??= signedAt;
-    trail.checkpoints += 1;
-    trail.unchecked += judged.unchecked;
-    trail.newest = { size, signedAt };
-    if (cosignatures.length > 0) trail.cosignedSize = size;
-    if (judged.quorum) trail.witnessed = { size, signedAt };
+    }
+    remember(trail, rules.now, row, { ...judged, isCosigned: cosignatures.length > 0 });
   }
+}
+
+function compareRoot({ size, root }: CheckpointRow, tree: TreeWalk, found: LogCheck['found']): void {
+  if (!root.equals(tree.root())) found({ code: 'checkpoint_root', place: { checkpoint: size } });
+}
+
+function remember(
+  trail: CheckpointTrail,
+  now: Date,
+  { size, signed_at }: CheckpointRow,
+  judged: { readonly quorum: boolean; readonly unchecked: number; readonly isCosigned: boolean },
+): void {
+  const signedAt = signed_at.getTime();
+  trail.firstSignedAt ??= signedAt;
+  // A time in the future must not make all that follow look late.
+  trail.signedAt = Math.max(trail.signedAt, Math.min(signedAt, now.getTime()));
+  trail.checkpoints += 1;
+  trail.unchecked += judged.unchecked;
+  trail.newest = { size, signedAt };
+  if (judged.isCosigned) trail.cosignedSize = size;
+  if (judged.quorum) trail.witnessed = { size, signedAt };
 }
 
 /** A tile above the leaves that is full, or the leaves' own where no leaf told of it before. */

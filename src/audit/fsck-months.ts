@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import type { Found } from './fsck-findings.ts';
+import { type Found, namesOf } from './fsck-findings.ts';
 import { readRecordsById } from './fsck-store.ts';
 import type { CheckedPage } from './fsck-strays.ts';
 import { openRecord, type RecordKeys } from './open-record.ts';
@@ -14,7 +14,7 @@ interface MonthRow {
 }
 
 /** The row is written just before its record, by the same clock. */
-const secondsApart = 60_000;
+const apartMs = 60_000;
 
 /**
  * One sealed month: its seal opens and says what the leaves of the month are, and the row beside it says the same. Rows of seals whose
@@ -43,31 +43,43 @@ async function judgeMonth(
   isWanted: (month: string) => boolean,
 ): Promise<Found[]> {
   const record = row.seal_record_id;
-  const [sealRow] = await readRecordsById(db, [record]);
-  const opened = sealRow === undefined ? undefined : openRecord(keys, sealRow);
-  const body = opened?.state === 'whole' ? opened.opened.body : undefined;
-  const said = body?.['kind'] === 'month_seal' ? (body['detail'] as Record<string, unknown> | null) : null;
-  const month = typeof said?.['month'] === 'string' ? said['month'] : row.month;
-  const place = { ...(month !== null && { month }), record };
-  if (said == null) return [{ code: 'month_copy_wrong', place, detail: 'No record that opens says so.' }];
-  const found: Found[] = [];
-  const root = Buffer.from(String(said['root']), 'base64url');
-  const columns = [
-    ...(row.month === said['month'] ? [] : ['month']),
-    ...(row.records === said['records'] ? [] : ['records']),
-    ...(row.root?.equals(root) === true ? [] : ['root']),
-    ...(isNear(row.sealed_at, sealRow?.recorded_at) ? [] : ['sealed_at']),
-  ];
-  if (columns.length > 0) found.push({ code: 'month_copy_wrong', place: { ...place, columns } });
-  if (month === null || !isWanted(month)) return found;
-  let tree = await monthTree(db, month);
-  if (tree.records !== said['records']) tree = await monthTree(db, month, { everywhere: true });
-  if (tree.records !== said['records'] || !tree.root.equals(root)) {
-    const detail = `It says ${String(said['records'])} records, the log has ${tree.records}.`;
-    found.push({ code: 'month_seal_wrong', place, detail });
+  const seal = await readSeal(db, keys, record);
+  if (seal === undefined) {
+    const place = { record, ...(row.month !== null && { month: row.month }) };
+    return [{ code: 'month_copy_wrong', place, detail: 'No record that opens says so.' }];
   }
-  return found;
+  const { month, records, root, recordedAt } = seal;
+  const place = { month, record };
+  const columns = namesOf({
+    month: row.month !== month,
+    records: row.records !== records,
+    root: row.root?.equals(root) !== true,
+    sealed_at: row.sealed_at === null || Math.abs(row.sealed_at.getTime() - recordedAt.getTime()) > apartMs,
+  });
+  const found: Found[] = columns.length === 0 ? [] : [{ code: 'month_copy_wrong', place: { ...place, columns } }];
+  if (!isWanted(month)) return found;
+  let tree = await monthTree(db, month);
+  if (tree.records !== records) tree = await monthTree(db, month, { everywhere: true });
+  if (tree.records === records && tree.root.equals(root)) return found;
+  return [
+    ...found,
+    { code: 'month_seal_wrong', place, detail: `It says ${records} records, the log has ${tree.records}.` },
+  ];
 }
 
-const isNear = (one: Date | null | undefined, other: Date | null | undefined): boolean =>
-  one != null && other != null && Math.abs(one.getTime() - other.getTime()) <= secondsApart;
+interface Seal {
+  readonly month: string;
+  readonly records: number;
+  readonly root: Buffer;
+  readonly recordedAt: Date;
+}
+
+/** What the record of a seal says, or undefined when no record that opens is one. */
+async function readSeal(db: Database, keys: RecordKeys, recordId: string): Promise<Seal | undefined> {
+  const [row] = await readRecordsById(db, [recordId]);
+  const opened = row === undefined ? undefined : openRecord(keys, row);
+  if (row === undefined || opened?.state !== 'whole' || opened.opened.body['kind'] !== 'month_seal') return undefined;
+  const said = (opened.opened.body['detail'] ?? {}) as Readonly<Record<string, unknown>>;
+  const root = Buffer.from(String(said['root']), 'base64url');
+  return { month: String(said['month']), records: Number(said['records']), root, recordedAt: row.recorded_at };
+}

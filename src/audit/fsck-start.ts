@@ -3,7 +3,7 @@ import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 import { transaction } from '../db/transaction.ts';
 import { fullWidth } from '../verification/tiles.ts';
-import type { Found } from './fsck-findings.ts';
+import { type Found, namesOf } from './fsck-findings.ts';
 
 /** The log as it was at one moment: what grows behind it is none of this check's business. */
 export interface LogAtStart {
@@ -67,8 +67,8 @@ export async function readLogAtStart(
       const strays = await trx
         .selectFrom('log_cosignature as s')
         .select(['s.size', 's.name'])
-        .where(({ not, exists, selectFrom }) =>
-          not(exists(selectFrom('log_checkpoint as c').select('c.size').whereRef('c.size', '=', 's.size'))),
+        .where((eb) =>
+          eb.not(eb.exists(eb.selectFrom('log_checkpoint as c').select('c.size').whereRef('c.size', '=', 's.size'))),
         )
         .limit(100)
         .execute();
@@ -90,13 +90,13 @@ function judgeState(
   state: Tables['log_state'],
   { now, origin }: { readonly now: Date; readonly origin: string | undefined },
 ): Found[] {
-  const columns = [
-    ...(origin !== undefined && origin !== state.origin ? ['origin'] : []),
-    ...(state.size < 0 ? ['size'] : []),
-    ...(state.published_size < 0 || state.published_size > state.size ? ['published_size'] : []),
-    ...(state.lease_until.getTime() > now.getTime() + leaseAtMostMs ? ['lease_until'] : []),
-    ...(state.epoch < 0 ? ['epoch'] : []),
-  ];
+  const columns = namesOf({
+    origin: origin !== undefined && origin !== state.origin,
+    size: state.size < 0,
+    published_size: state.published_size < 0 || state.published_size > state.size,
+    lease_until: state.lease_until.getTime() > now.getTime() + leaseAtMostMs,
+    epoch: state.epoch < 0,
+  });
   return columns.length === 0 ? [] : [{ code: 'state_wrong', place: { table: 'log_state', columns } }];
 }
 

@@ -1,10 +1,10 @@
-import { sql } from 'kysely';
 import { monthEnd, monthStart } from './erasure.ts';
-import type { FsckDeps, FsckOptions } from './fsck.ts';
 import { checkErasureRows } from './fsck-erasures.ts';
 import type { Found } from './fsck-findings.ts';
+import { checkHead } from './fsck-head.ts';
 import type { LogCheck } from './fsck-log.ts';
 import { checkMonth } from './fsck-months.ts';
+import type { FsckDeps, FsckOptions } from './fsck-options.ts';
 import { judgeRegistry, noteRecent } from './fsck-registry.ts';
 import { checkReleases } from './fsck-releases.ts';
 import type { FsckState } from './fsck-state.ts';
@@ -20,7 +20,6 @@ export interface FsckStep {
 }
 
 const clockMs = 60_000;
-const hourMs = 3_600_000;
 const lowestId = '00000000-0000-0000-0000-000000000000';
 const pageRows = 10_000;
 
@@ -64,7 +63,7 @@ export function stepsOf(deps: FsckDeps, options: FsckOptions, state: FsckState):
     {
       name: 'head',
       page: async () => {
-        await checkHead(deps, options, state, log.found);
+        for (const each of await checkHead(db, options, state)) log.found(each);
         return collected(1, undefined);
       },
     },
@@ -103,38 +102,4 @@ export function stepsOf(deps: FsckDeps, options: FsckOptions, state: FsckState):
       },
     },
   ];
-}
-
-/** The head of the log now: not behind what was walked, and seen by witnesses. */
-async function checkHead(
-  { db }: FsckDeps,
-  { policy, witnessMs = hourMs }: FsckOptions,
-  state: FsckState,
-  found: (what: Found) => void,
-): Promise<void> {
-  const { rows } = await sql<{ size: number }>`select size from log_state where id = 1`.execute(db.kysely);
-  const size = rows[0]?.size;
-  if (size !== undefined && state.head !== null && size < state.head.size) {
-    const detail = `It had ${state.head.size} leaves when this check began and has ${size} now.`;
-    found({ code: 'state_wrong', place: { table: 'log_state', columns: ['size'] }, detail });
-  }
-  const { witnessed, newest } = state.trail;
-  const newestSize = newest?.size ?? null;
-  // Without a quorum to wait for every checkpoint is shown at once.
-  const showable = policy?.quorum === undefined ? state.trail.newest : witnessed;
-  if (
-    state.head !== null &&
-    showable !== null &&
-    showable.size > state.head.published &&
-    Date.parse(state.startedAt) - showable.signedAt > witnessMs
-  ) {
-    const detail = `It is ${state.head.published}, and could be ${showable.size}.`;
-    found({ code: 'published_behind', place: { table: 'log_state', columns: ['published_size'] }, detail });
-  }
-  if (policy?.quorum === undefined || newestSize === null || newestSize === 0 || witnessed?.size === newestSize) return;
-  const age = Date.parse(state.startedAt) - (witnessed?.signedAt ?? state.trail.firstSignedAt ?? 0);
-  if (age > witnessMs) {
-    const detail = `The last one was for ${witnessed?.size ?? 0} of ${newestSize} leaves.`;
-    found({ code: 'witness_behind', place: { checkpoint: newestSize }, detail });
-  }
 }

@@ -1,55 +1,9 @@
-import type { Database } from '../db/database.ts';
-import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
-import type { Keys } from '../signing/key-store.ts';
-import type { LogPolicy } from '../verification/log-policy.ts';
 import { monthStart } from './erasure.ts';
 import { addFinding, dropFinding, type Found } from './fsck-findings.ts';
-import type { RegistryNow } from './fsck-registry.ts';
+import type { FsckDeps, FsckOptions } from './fsck-options.ts';
 import { readLogAtStart } from './fsck-start.ts';
 import { type FsckState, newState } from './fsck-state.ts';
-import { stepsOf } from './fsck-steps.ts';
-import type { CheckedPage } from './fsck-strays.ts';
-import type { RecordKeys } from './open-record.ts';
-
-/** A check of tables that other folders own: pages, each from where the last one ended. */
-export interface FurtherCheck {
-  readonly name: string;
-  readonly page: (after: string | null) => Promise<CheckedPage<string>>;
-}
-
-export interface FsckDeps {
-  /** Under the service's role: nothing is changed. */
-  readonly db: Database;
-  readonly keys: RecordKeys &
-    Pick<EncryptionKeys, 'box' | 'rowMac' | 'verifyRowMac'> &
-    Pick<IndexKeys, 'searchKey'> &
-    Pick<Keys, 'hubKeys'>;
-  readonly now: () => Date;
-  readonly registry?: (() => Promise<RegistryNow>) | undefined;
-  readonly further?: readonly FurtherCheck[] | undefined;
-}
-
-export interface FsckOptions {
-  /** The log's name as the settings say it; undefined: as the database says. */
-  readonly origin?: string | undefined;
-  readonly policy?: LogPolicy | undefined;
-  /** Longest wait for a leaf before it is a finding; default 60 s. */
-  readonly lateMs?: number | undefined;
-  /** Longest time without a quorum of witnesses before it is a finding; default 1 h. */
-  readonly witnessMs?: number | undefined;
-  /** Months ('YYYY-MM') whose records are opened: from the first to before the second. Leaves and tree are always checked in whole. */
-  readonly from?: string | undefined;
-  readonly until?: string | undefined;
-  /** Leaves of one batch; a multiple of 256. Default 2,560. */
-  readonly batch?: number | undefined;
-  /** To go on from; it is changed while the check runs. */
-  readonly state?: FsckState | undefined;
-  /** Told after every batch; the state may be stored then. */
-  readonly progress?: ((state: FsckState) => void) | undefined;
-  /** Stops after the batch under way; the state is good to go on from. */
-  readonly signal?: AbortSignal | undefined;
-}
-
+import { type FsckStep, stepsOf } from './fsck-steps.ts';
 export const lateDefaultMs = 60_000;
 
 /**
@@ -63,21 +17,22 @@ export async function fsck(deps: FsckDeps, options: FsckOptions = {}): Promise<F
   const steps = stepsOf(deps, options, state);
   const began = performance.now() - state.figures.elapsedMs;
   for (const [at, step] of steps.entries()) {
-    while (state.step === step.name) {
-      if (options.signal?.aborted === true) return state;
-      const { found, rows, after } = await step.page(state.after);
-      for (const each of found) take(state, each);
-      state.rows += rows;
-      state.after = after ?? null;
-      if (after === undefined) {
-        state.step = steps[at + 1]?.name ?? 'done';
-        state.rows = 0;
-      }
+    const next = steps[at + 1]?.name ?? 'done';
+    while (state.step === step.name && options.signal?.aborted !== true) {
+      await takePage(state, step, next);
       state.figures.elapsedMs = Math.round(performance.now() - began);
       options.progress?.(state);
     }
   }
   return state;
+}
+
+async function takePage(state: FsckState, step: FsckStep, next: string): Promise<void> {
+  const { found, rows, after } = await step.page(state.after);
+  for (const each of found) take(state, each);
+  state.rows = after === undefined ? 0 : state.rows + rows;
+  state.after = after ?? null;
+  if (after === undefined) state.step = next;
 }
 
 /** Adds a finding; a record that was found elsewhere is not missing as well. */

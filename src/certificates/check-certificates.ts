@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely';
-import type { FurtherCheck } from '../audit/fsck.ts';
 import type { Found } from '../audit/fsck-findings.ts';
+import type { FurtherCheck } from '../audit/fsck-options.ts';
 import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 import { transaction } from '../db/transaction.ts';
@@ -84,36 +84,45 @@ async function judgeVersions(trx: Trx, box: Box, versions: readonly Version[]): 
   const recorded = await countRecords(trx, [...new Set(rows.map(({ identifier }) => identifier))]);
   return versions.flatMap((version): Found[] => {
     const own = rowsOf.get(version.version_id) ?? [];
-    const place = { table: 'certificates', row: `${version.series}/${version.version}` };
+    const name = `${version.series}/${version.version}`;
+    const place = { table: 'certificates', row: name };
     const [first] = own.filter(({ is_first_holder }) => is_first_holder);
     if (first === undefined || !isDirectory(version, own)) return [{ code: 'directory_wrong', place }];
     if (!own.every((row) => opens(box, row))) return [{ code: 'certificate_wrong', place }];
-    const life = lives.get(`${version.series}/${version.version}`);
-    const status = published.get(`${first.status_list}/${first.status_index}`);
-    const records = recorded.counts.get(first.identifier) ?? 0;
-    const value = statusOf[first.state as CertificateState];
-    return [
-      ...(status === undefined ? [{ code: 'status_missing', place } as const] : []),
-      ...(status !== undefined && status !== value
-        ? [{ code: 'status_wrong', place, detail: `Published is ${status}, ${first.state} is ${value}.` } as const]
-        : []),
-      ...(life?.steps === first.revision &&
-      life.state === first.state &&
-      own.every((row) => row.revision === first.revision)
-        ? []
-        : [
-            {
-              code: 'events_missing',
-              place,
-              detail: `Revision ${first.revision}, ${life?.steps ?? 0} events.`,
-            } as const,
-          ]),
-      // Where records were erased there are fewer of them left to count.
-      ...(records > first.revision || (records < first.revision && !recorded.someErased)
-        ? [{ code: 'steps_unrecorded', place, detail: `Revision ${first.revision}, ${records} records.` } as const]
-        : []),
-    ];
+    const told = {
+      status: published.get(`${first.status_list}/${first.status_index}`),
+      life: lives.get(name),
+      records: recorded.counts.get(first.identifier) ?? 0,
+      someErased: recorded.someErased,
+    };
+    return judgeState(own, first, told).map((each) => ({ ...each, place }));
   });
+}
+
+interface Told {
+  readonly status: number | undefined;
+  readonly life: Life | undefined;
+  readonly records: number;
+  readonly someErased: boolean;
+}
+
+/** What is published, told and recorded of a certificate, against the state of its rows. */
+function judgeState(own: readonly Certificate[], first: Certificate, told: Told): Omit<Found, 'place'>[] {
+  const { status, life, records, someErased } = told;
+  const { revision, state } = first;
+  const value = statusOf[state as CertificateState];
+  const found: Omit<Found, 'place'>[] = [];
+  if (status === undefined) found.push({ code: 'status_missing' });
+  else if (status !== value)
+    found.push({ code: 'status_wrong', detail: `Published is ${status}, ${state} is ${value}.` });
+  if (life?.steps !== revision || life.state !== state || own.some((row) => row.revision !== revision)) {
+    found.push({ code: 'events_missing', detail: `Revision ${revision}, ${life?.steps ?? 0} events.` });
+  }
+  // Where records were erased there are fewer of them left to count.
+  if (records > revision || (records < revision && !someErased)) {
+    found.push({ code: 'steps_unrecorded', detail: `Revision ${revision}, ${records} records.` });
+  }
+  return found;
 }
 
 function isDirectory({ series, version, holder_keys }: Version, rows: readonly Certificate[]): boolean {

@@ -252,7 +252,7 @@ function textOf(state: FsckState): string {
           `witnesses: cosigned up to ${trail.cosignedSize ?? 0} of ${trail.newest.size}${trail.unchecked === 0 ? '' : `; ${trail.unchecked} cosignatures of witnesses that no policy names`}`,
         ]),
     ...(state.step === 'done' ? [] : ['STOPPED before the end: start it again with the same --state to go on']),
-    count === 0 ? 'nothing found' : `${count} FINDINGS`,
+    count === 0 ? `nothing found${state.step === 'done' ? '' : ' so far'}` : `${count} FINDINGS`,
     ...findings.listed.map(({ code, place, says }) => `${code} ${placeText(place)}: ${says}`),
     ...(count > findings.listed.length
       ? [`… and ${count - findings.listed.length} more, by code: ${JSON.stringify(findings.counts)}`]

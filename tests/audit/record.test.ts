@@ -118,12 +118,13 @@ await t.test(
     const hanging = new Promise<void>((resolve) => {
       letGo = resolve;
     });
-    const { record, drain } = startRecorder({ insertAll: () => hanging, keys, now, maxBatch: 2, deadlineMs: 50 });
+    const recorder = startRecorder({ insertAll: () => hanging, keys, now, maxBatch: 2, deadlineMs: 50 });
+    const { record } = recorder;
     const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => record(entry())));
     t.ok(outcomes.every((outcome) => outcome.status === 'rejected'));
     t.match(outcomes[0], { reason: { code: 'record_unavailable' } });
     letGo();
-    await drain();
+    await recorder.drain();
     t.equal((await record(entry())).commitment.length, 32, 'and it goes on when the database does');
   },
 );

@@ -108,7 +108,7 @@ await t.test('a change of status is published within 5 seconds, what caches may 
   const lists = listsOf(db);
   const { getStatusList } = verificationHandlers({ statusLists: lists } as unknown as VerificationRouteDeps);
   const ask = () => getStatusList({ params: { listId: where.list } } as Parameters<typeof getStatusList>[0]);
-  const valueNow = async () => valuesOf(String((await ask()).body))[where.index];
+  const valueNow = async () => valuesOf((await ask()).body as string)[where.index];
   for (const value of [2, 0, 1] as const) {
     await valueNow();
     await change(db, where, value);

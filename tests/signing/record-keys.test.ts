@@ -57,7 +57,7 @@ void t.test('new keys cover this month and 36 more, one per kind', async (t) => 
 void t.test('rotation adds 36 months, and bodies from before month keys still open', async (t) => {
   const directory = await freshKeys();
   const path = join(directory, 'manifest.json');
-  const { recordKeys, ...old } = loadManifest(directory);
+  const { recordKeys: _none, ...old } = loadManifest(directory);
   writeFileSync(path, JSON.stringify(old));
   rmSync(join(directory, 'records'), { recursive: true });
   const before = load(directory);

@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { Test } from 'tap';
 import { executeErasure } from '../../src/audit/execute-erasure.ts';
-import { type FsckOptions, fsck } from '../../src/audit/fsck.ts';
+import { fsck } from '../../src/audit/fsck.ts';
+import type { FsckOptions } from '../../src/audit/fsck-options.ts';
 import type { FsckState } from '../../src/audit/fsck-state.ts';
 import { recordKeyEvents } from '../../src/audit/key-events.ts';
 import { sealMonths } from '../../src/audit/seal-month.ts';

@@ -42,7 +42,7 @@ function otherText(text: string, position: Position): string {
 }
 
 function otherHex(text: string, position: Position): string {
-  const digits = [...text];
+  const digits = Array.from(text);
   const places = digits.flatMap((digit, at) => (digit === '-' ? [] : [at]));
   const at = places[place(position, places.length)] ?? 0;
   digits[at] = ((Number.parseInt(digits[at] ?? '0', 16) + 1) % 16).toString(16);
