@@ -24,7 +24,8 @@ create index records_by_compare on records (recorded_at) where level = 'compare'
 create table log_queue (
   record_id uuid primary key,
   lane int not null,
-  recorded_at timestamptz not null,
+  -- A time beyond every calendar can be read by nobody: an export of its leaf would break off for ever.
+  recorded_at timestamptz not null check (recorded_at >= '2000-01-01Z' and recorded_at < '9000-01-01Z'),
   -- A row that no leaf can be made of would stop the log for all behind it.
   kind smallint not null check (kind between 1 and 255),
   commitment bytea not null check (length(commitment) = 32)
@@ -39,7 +40,7 @@ create table log_leaf (
   leaf_index bigint primary key,
   record_id uuid not null unique,
   lane int not null,
-  recorded_at timestamptz not null,
+  recorded_at timestamptz not null check (recorded_at >= '2000-01-01Z' and recorded_at < '9000-01-01Z'),
   entry bytea not null check (length(entry) = 34)
 );
 

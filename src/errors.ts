@@ -100,6 +100,7 @@ export const refusalCodes = [
   'record_unknown',
   'release_invalid',
   // reading the records
+  'question_invalid',
   'range_invalid',
   'range_too_long',
   'search_too_broad',

@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely';
-import type { Found } from '../audit/fsck-findings.ts';
-import type { FurtherCheck } from '../audit/fsck-options.ts';
+import type { Found } from '../audit/fsck/fsck-findings.ts';
+import type { FurtherCheck } from '../audit/fsck/fsck-options.ts';
 import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 import { transaction } from '../db/transaction.ts';

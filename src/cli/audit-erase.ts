@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { executeErasure } from '../audit/execute-erasure.ts';
+import { executeErasure } from '../audit/erasure/execute-erasure.ts';
 import { startRecorder } from '../audit/record.ts';
 import { monthOf } from '../audit/record-body.ts';
 import { ensurePartitions, insertRecords } from '../audit/store.ts';

@@ -83,9 +83,14 @@ export function asJson(report: Report): string {
     faults,
     moreFaults,
   };
-  return `${JSON.stringify(document, null, 2)}\n`;
+  // Escaped, not replaced: a program reads the same text, a terminal nothing to obey.
+  return `${JSON.stringify(document, null, 2).replace(steering, (character) =>
+    character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )}\n`;
 }
 
-/** Without characters that steer a terminal or turn the direction of writing: the text comes from strangers. */
-export const printable = (text: string): string =>
-  text.replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, '\ufffd');
+/** Characters that steer a terminal or turn the direction of writing: the text comes from strangers. */
+const steering = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu;
+
+/** Without such characters. */
+export const printable = (text: string): string => text.replace(steering, '\ufffd');

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
+import { type MonthOfKind, surveyRetention } from '../audit/erasure/retention.ts';
+import { sealMonths } from '../audit/erasure/seal-month.ts';
 import { startRecorder } from '../audit/record.ts';
-import { type MonthOfKind, surveyRetention } from '../audit/retention.ts';
-import { sealMonths } from '../audit/seal-month.ts';
 import { insertRecords } from '../audit/store.ts';
 import { readConfig } from '../config.ts';
 import { loadKeys } from '../signing/key-store.ts';

@@ -11,13 +11,19 @@ export const label = (en: string, zh: string): Words => ({ en, zh });
 
 /** What a checkpoint says, and who confirmed it. */
 export function checkpointFacts({ checkpoint, cosignedBy, cosignedAt }: JudgedCheckpoint): Report['facts'] {
-  const witnesses = cosignedBy.map((name, at) => `${name} (${new Date((cosignedAt[at] ?? 0) * 1000).toISOString()})`);
+  const witnesses = cosignedBy.map((name, at) => `${name} (${timeText(cosignedAt[at] ?? 0)})`);
   return [
     [label('log', '日志'), checkpoint.origin],
     [label('size of the log', '日志规模'), String(checkpoint.size)],
     [label('root', '根值'), checkpoint.root.toString('base64')],
     [label('cosigned by', '见证方'), witnesses.length === 0 ? '–' : witnesses.join(', ')],
   ];
+}
+
+/** Unix seconds as a time. A witness may write any number, also one that no calendar has. */
+function timeText(seconds: number): string {
+  const time = new Date(seconds * 1000);
+  return Number.isNaN(time.getTime()) ? `time ${seconds}` : time.toISOString();
 }
 
 /** That the policy is met. */

@@ -1,5 +1,5 @@
-import { countFindings } from '../audit/fsck-findings.ts';
-import type { FsckState } from '../audit/fsck-state.ts';
+import { countFindings } from '../audit/fsck/fsck-findings.ts';
+import type { FsckState } from '../audit/fsck/fsck-state.ts';
 
 /** Where progress is written; a terminal gets a bar in place, anything else a line now and then. */
 type Out = { readonly write: (text: string) => unknown; readonly isTTY?: boolean };

@@ -1,4 +1,4 @@
-import type { RegistryNow } from '../audit/fsck-registry.ts';
+import type { RegistryNow } from '../audit/fsck/fsck-registry.ts';
 import { readTypes } from '../catalogue/store.ts';
 import type { Database } from '../db/database.ts';
 import { transaction } from '../db/transaction.ts';

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { fsck, lateDefaultMs } from '../audit/fsck.ts';
-import { countFindings } from '../audit/fsck-findings.ts';
-import type { FsckState } from '../audit/fsck-state.ts';
+import { fsck, lateDefaultMs } from '../audit/fsck/fsck.ts';
+import { countFindings } from '../audit/fsck/fsck-findings.ts';
+import type { FsckState } from '../audit/fsck/fsck-state.ts';
 import { certificateCheck, statusCheck } from '../certificates/check-certificates.ts';
 import { readConfig } from '../config.ts';
 import { loadKeys } from '../signing/key-store.ts';
@@ -207,10 +207,9 @@ function keeper(file: string | undefined) {
     flush: store,
     end: (state: FsckState): void => {
       if (file === undefined) return;
-      if (state.step === 'done') {
-        waiting = undefined;
-        rmSync(file, { force: true });
-      } else store();
+      waiting = state.step === 'done' ? undefined : JSON.stringify(state);
+      if (waiting === undefined) rmSync(file, { force: true });
+      else store();
     },
   };
 }

@@ -1,4 +1,4 @@
-import { destroyMonth } from '../audit/destroy-month.ts';
+import { destroyMonth } from '../audit/erasure/destroy-month.ts';
 import { startRecorder } from '../audit/record.ts';
 import { ensurePartitions, insertRecords } from '../audit/store.ts';
 import { readConfig } from '../config.ts';

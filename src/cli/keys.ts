@@ -25,7 +25,7 @@ export const help = `certhub keys: make, list and rotate the keys of the hub and
       lists the keys, active and retired
   certhub keys rotate --dir DIR --use answer|token|status|log|index|encryption|records
       adds a new active key and retires the old one, which still verifies, opens and finds: never delete it. Copy DIR to all
-      machines, restart them together, back secrets/ up again. records: adds the keys of the next 36 months' records
+      machines, restart them together, back secrets/ and records/ up again. records: adds the keys of the next 36 months' records
   certhub keys destroy-month --dir DIR --month YYYY-MM --erasure ID
       destroys the record keys of a month whose bodies were erased, so that backups of the database cannot be read any more. Needs
       the database (DATABASE_URL or the embedded one). Copies and backups of DIR have to be destroyed by hand
@@ -137,7 +137,8 @@ async function retire({ directory, index }: Input): Promise<string> {
 /** Loaded when asked for: making keys needs no database driver. */
 async function destroy({ directory, month = '', erasure = '', now, io }: Input): Promise<string> {
   if (!/^\d{4}-(0[1-9]|1[0-2])$/.test(month)) throw new UsageError('--month must be YYYY-MM');
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(erasure)) throw new UsageError('--erasure must be its id');
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(erasure))
+    throw new UsageError('--erasure must be the id of the executed erasure');
   const { destroyMonthKeys } = await import('./keys-destroy.ts');
   return destroyMonthKeys({ directory, month, erasureId: erasure.toLowerCase(), now, io });
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
-import type { Witnessing } from '../audit/publish.ts';
-import { type Sequencer, startSequencer } from '../audit/sequencer.ts';
-import { logKeys } from '../audit/sign-checkpoint.ts';
+import type { Witnessing } from '../audit/log/publish.ts';
+import { type Sequencer, startSequencer } from '../audit/log/sequencer.ts';
+import { logKeys } from '../audit/log/sign-checkpoint.ts';
 import type { Config } from '../config.ts';
 import { connect } from '../db/database.ts';
 import type { Keys } from '../signing/key-store.ts';

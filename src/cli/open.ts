@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Sequencer } from '../audit/sequencer.ts';
+import type { Sequencer } from '../audit/log/sequencer.ts';
 import { type Config, readConfig } from '../config.ts';
 import { connect, type Database } from '../db/database.ts';
 import { startEmbedded } from '../db/embedded.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type CosignAnswer, cosignCheckpoint } from '../audit/cosign-checkpoint.ts';
-import { FolderInUse } from '../audit/folder-lock.ts';
-import { openWitnessStore, WitnessStateError } from '../audit/witness-store.ts';
+import { type CosignAnswer, cosignCheckpoint } from '../audit/log/cosign-checkpoint.ts';
+import { FolderInUse } from '../audit/log/folder-lock.ts';
+import { openWitnessStore, WitnessStateError } from '../audit/log/witness-store.ts';
 import { openLog } from '../http/log.ts';
 import { buildWitnessServer, type WitnessAnswer } from '../http/witness-server.ts';
 import { loadNoteKey, writeNoteKey } from '../signing/note-key-file.ts';

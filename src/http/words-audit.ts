@@ -2,6 +2,18 @@ import type { ProblemWords } from './words.ts';
 
 /** Problems of auditors: searching, overviews and exports. */
 export const auditWords = {
+  question_invalid: {
+    status: 422,
+    title: { en: 'Question incomplete or contradictory', zh: '询问不完整或自相矛盾' },
+    detail: {
+      en: 'One member of the question does not go with the others, or is missing; context.pointer names it, context.rule says why.',
+      zh: '询问中有一项与其他项不相容，或缺少一项；context.pointer 指出是哪一项，context.rule 说明原因。',
+    },
+    next: {
+      en: 'A holder, officer or case is given by its value or by its pseudonym, not by both; a range needs begin and end. Correct it and send again.',
+      zh: '持证主体、经办人、办件给出其值或其假名，不可并给；区间须有 begin 和 end。请更正后重发。',
+    },
+  },
   range_invalid: {
     status: 422,
     title: { en: 'Empty range', zh: '范围为空' },

@@ -1,5 +1,5 @@
 import type { ErasedLeaf, OpenedLeaf } from './audit-export.ts';
-import { isJsonObject, parseJsonStrictly } from './encoding.ts';
+import { isJsonObject, type JsonObject, parseJsonStrictly } from './encoding.ts';
 
 /** Acts of erasure in an export: which leaves refer to which act, and whether the file shows it and it is about them. */
 
@@ -11,7 +11,9 @@ const slackMs = 60_000;
 
 type Claim = {
   readonly line: number;
+  /** The first leaf and the last. */
   readonly index: number;
+  last: number;
   readonly recordId: string;
   leaves: number;
   /** Kinds of the erased records, one bit each. */
@@ -21,8 +23,15 @@ type Claim = {
   until: number;
 };
 
-/** What an act says that it erased; undefined when its record does not show it. */
-type Act = { readonly recordId?: string; readonly month?: string; readonly kinds?: readonly string[] } | undefined;
+/** What an act says that it erased. `leafIndex`: where that one record stands; the id alone is the hub's word once the body is gone. */
+type Said = {
+  readonly recordId?: string;
+  readonly leafIndex?: number;
+  readonly month?: string;
+  readonly kinds?: readonly string[];
+};
+/** With its own place in the log; undefined when its record does not show what it did. */
+type Act = (Said & { readonly index: number }) | undefined;
 
 export type Erasures = {
   readonly claimed: Map<string, Claim>;
@@ -46,11 +55,13 @@ export function noteErased({ claimed, bare }: Erasures, leaf: ErasedLeaf, kind: 
   const known = claimed.get(erasure);
   if (known !== undefined) {
     known.leaves++;
+    known.last = Math.max(known.last, index);
     known.kinds |= 1n << BigInt(kind);
     known.from = Math.min(known.from, time);
     known.until = Math.max(known.until, time);
   } else if (claimed.size < maxActs) {
-    claimed.set(erasure, { line, index, recordId, leaves: 1, kinds: 1n << BigInt(kind), from: time, until: time });
+    const one = { leaves: 1, kinds: 1n << BigInt(kind), from: time, until: time };
+    claimed.set(erasure, { line, index, last: index, recordId, ...one });
   }
 }
 
@@ -59,17 +70,22 @@ const timeOf = (recordId: string): number => Number.parseInt(recordId.replace('-
 
 /** Takes note of an opened record of kind erasure. */
 export function noteAct({ acts }: Erasures, leaf: OpenedLeaf): void {
-  if (acts.size < maxActs) acts.set(leaf.recordId, actOf(leaf));
+  if (acts.size >= maxActs) return;
+  const said = saidBy(leaf);
+  acts.set(leaf.recordId, said && { ...said, index: leaf.index });
 }
 
-function actOf({ fields }: OpenedLeaf): Act {
+function saidBy({ fields }: OpenedLeaf): Said | undefined {
   const parsed = fields.detail === undefined ? undefined : parseJsonStrictly(fields.detail.canonical);
   if (parsed?.ok !== true || !isJsonObject(parsed.value) || fields.action === undefined) return undefined;
-  const { step, target } = parsed.value;
+  const { step, target, leafIndex } = parsed.value;
   // a proposal or an approval erases nothing
   if (fields.action.canonical !== '"executeErasure"' || step !== 'executed' || !isJsonObject(target)) return {};
-  const { recordId, month, kinds } = target;
-  if (typeof recordId === 'string') return { recordId };
+  return saidOf(target, leafIndex);
+}
+
+function saidOf({ recordId, month, kinds }: JsonObject, leafIndex: unknown): Said {
+  if (typeof recordId === 'string') return { recordId, ...(typeof leafIndex === 'number' && { leafIndex }) };
   const named = Array.isArray(kinds) ? kinds.filter((each) => typeof each === 'string') : [];
   return typeof month === 'string' ? { month, kinds: named } : {};
 }
@@ -107,7 +123,12 @@ export function judgeErasures(
 }
 
 function isAbout(act: NonNullable<Act>, claim: Claim, kindNames: { readonly [kind: number]: string }): boolean {
-  if (act.recordId !== undefined) return claim.leaves === 1 && act.recordId === claim.recordId;
+  // what is erased stands in the log before anybody may propose it
+  if (claim.last >= act.index) return false;
+  if (act.recordId !== undefined) {
+    const isThere = act.leafIndex === undefined || act.leafIndex === claim.index;
+    return claim.leaves === 1 && act.recordId === claim.recordId && isThere;
+  }
   if (act.month === undefined) return false;
   const begin = Date.parse(`${act.month}-01T00:00:00Z`);
   const end = new Date(begin);

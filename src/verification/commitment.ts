@@ -217,7 +217,9 @@ function hashFramed(framed: Buffer, begin: number, end: number): string {
   if (length > field.length) {
     return hash('sha256', Buffer.concat([field.subarray(0, bytesAt - 4), framed.subarray(begin, end)]), 'binary');
   }
-  framed.copy(field, bytesAt - 4, begin, end);
+  // Most fields are `null`: byte by byte that is quicker than a call.
+  if (end - begin <= 16) for (let at = begin; at < end; at++) field[bytesAt - 4 + at - begin] = framed[at] ?? 0;
+  else framed.copy(field, bytesAt - 4, begin, end);
   const view = views[length] ?? field.subarray(0, length);
   views[length] = view;
   return hash('sha256', view, 'binary');

@@ -149,8 +149,8 @@ function readKey({ keys }: Draft, vkey: string, type: 1 | 4): VerifierKey | Poli
   if (!parsed.ok) return parsed.reason === 'key_type_unknown' ? 'key_type_wrong' : 'malformed_key';
   const { value: key } = parsed;
   if (key.type !== type) return 'key_type_wrong';
-  // The key itself, whatever its name: one key under two names would count twice.
-  const raw = `${type} ${key.publicKey.export({ format: 'der', type: 'spki' }).toString('base64')}`;
+  // The key itself, whatever its name: one key under two names would count twice, and a log is no witness of itself.
+  const raw = key.publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
   if (keys.has(raw)) return 'duplicate_key';
   keys.add(raw);
   return key;

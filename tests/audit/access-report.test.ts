@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import type { Entry } from '../../src/audit/entry.ts';
+import { insertDecision, insertErasure, insertExecution } from '../../src/audit/erasure/erasure-store.ts';
+import { type AuditRecorder, startRecorder } from '../../src/audit/record.ts';
 import {
   type AccessReport,
   type AccessReportDeps,
   type AccessReportQuery,
   accessReport,
   untilBeat,
-} from '../../src/audit/access-report.ts';
-import type { Entry } from '../../src/audit/entry.ts';
-import { insertDecision, insertErasure, insertExecution } from '../../src/audit/erasure-store.ts';
-import { type AuditRecorder, startRecorder } from '../../src/audit/record.ts';
-import { type ReleaseChange, releaseSecrecy } from '../../src/audit/release-secrecy.ts';
+} from '../../src/audit/report/access-report.ts';
+import { type ReleaseChange, releaseSecrecy } from '../../src/audit/report/release-secrecy.ts';
+import { readRecord } from '../../src/audit/search/read-record.ts';
 import { ensurePartitions, insertRecords } from '../../src/audit/store.ts';
 import { connect } from '../../src/db/database.ts';
 import { transaction } from '../../src/db/transaction.ts';
@@ -304,7 +305,7 @@ await t.test('identifiers are checked, cursors are read strictly', async (t) => 
     detail: { pointer: '/onBehalfOf/by/number' },
   });
   await t.rejects(report({ onBehalfOf: { by: people[0] ?? wrong, basis: 'guardian' } }), {
-    code: 'contract_violation',
+    code: 'question_invalid',
     detail: { rule: 'same_as_holder' },
   });
   await t.rejects(report({ from: after(1000), until: after(1000) }), { code: 'range_invalid' });
@@ -363,6 +364,29 @@ await t.test('secrecy ends at the very moment it was said to, and by recorded ac
   await audit.release(hidden, after(1000 + tenYears), after(7000));
   t.strictSame(await seen(tenYears), [open]);
   t.strictSame(await seen(tenYears + 1000), [hidden, open], 'ten years after the lookup, and not longer');
+});
+
+await t.test('that an auditor read a record under secrecy shows no sooner than the record', async (t) => {
+  const audit = await createAudit(t);
+  const { deps } = audit;
+  const read = (recordId: string, at: Date) =>
+    readRecord({ ...deps }, { recordId, reason: '办案' }, callAt(at, auditor));
+  const hidden = await audit.put(after(0), secret(after(10 * dayMs)));
+  const open = await audit.put(after(1_000));
+  const ofHidden = (await read(hidden, after(2_000))).receipt.recordId;
+  const ofOpen = (await read(open, after(2_000))).receipt.recordId;
+  t.strictSame(new Set(idsOf(await audit.report(0, after(dayMs)))), new Set([open, ofOpen]));
+  await audit.release(hidden, after(5 * dayMs), after(2 * dayMs));
+  const later = (await read(hidden, after(3 * dayMs))).receipt.recordId;
+  const ids = async (at: Date) =>
+    idsOf(await audit.report(0, at)).filter((id) => [hidden, ofHidden, later].includes(id as RecordId));
+  t.strictSame(await ids(after(4 * dayMs)), []);
+  t.strictSame(new Set(await ids(after(6 * dayMs))), new Set([hidden, later]), 'as its release was when it was read');
+  t.strictSame(new Set(await ids(after(11 * dayMs))), new Set([hidden, ofHidden, later]));
+  const [shown] = (await audit.report(0, after(11 * dayMs))).items.filter(({ recordId }) => recordId === later);
+  t.match(shown, { state: 'shown', about: 'audit', secrecy: { legalGround: '监察法' } });
+  const afterwards = (await read(hidden, after(12 * dayMs))).receipt.recordId;
+  t.ok(idsOf(await audit.report(0, after(13 * dayMs))).includes(afterwards), 'what shows may be read in the open');
 });
 
 await t.test('pages leave on a beat, whatever they passed over', async (t) => {

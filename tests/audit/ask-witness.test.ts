@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { askWitness, lastSeenBy, type Witness } from '../../src/audit/ask-witness.ts';
+import { askWitness, lastSeenBy, type Witness } from '../../src/audit/log/ask-witness.ts';
 import { cosign, newNoteKey, signNote } from '../../src/signing/note-sign.ts';
 import { checkpointText, smallLog, verifierOf } from './witness-log.ts';
 

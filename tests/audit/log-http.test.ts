@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
-import { openLogTiles } from '../../src/audit/log-tiles.ts';
-import { proveRecord } from '../../src/audit/prove.ts';
+import { openLogTiles } from '../../src/audit/log/log-tiles.ts';
+import { proveRecord } from '../../src/audit/log/prove.ts';
 import { operationsOf } from '../../src/http/contract.ts';
+import { newId } from '../../src/ids.ts';
 import { parseCheckpoint } from '../../src/verification/checkpoint.ts';
 import { policyOfKeys } from '../../src/verification/log-policy.ts';
 import { leafHash } from '../../src/verification/merkle.ts';
@@ -238,6 +239,25 @@ await t.test('what a database superuser changed is not proven and not shown', as
   await run('update log_tile set width = 1, hashes = substr(hashes, 1, 32) where level = 0');
   const { status } = await fetch(`${hub.url}/log/proof/${recordId}`);
   t.equal(status, 500, 'and over HTTP');
+});
+
+await t.test('an id that nobody knows costs looks by key alone: anybody may ask', async (t) => {
+  const database = await testDatabase(t);
+  const hub = await startHub(t, { database });
+  const queued = await question(hub);
+  const asked: string[] = [];
+  const db: typeof hub.db = {
+    ...hub.db,
+    query: (statement, values) => {
+      asked.push(statement.name);
+      return hub.db.query(statement, values);
+    },
+  };
+  t.strictSame(await proveRecord(db, queued), { state: 'waiting' });
+  t.strictSame(await proveRecord(db, newId()), { state: 'unknown' }, 'with the time of now in it');
+  await runSql(database.superuserUrl, `delete from log_queue where record_id = '${queued}'`);
+  t.strictSame(await proveRecord(db, queued), { state: 'unknown' }, 'a record that was taken off the way to the log');
+  t.strictSame([...new Set(asked)], ['log_leaf_of', 'log_queued']);
 });
 
 await t.test('a limit that lets an auditor copy the log, and nobody do anything with it', async (t) => {

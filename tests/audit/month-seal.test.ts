@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
+import { monthTree, sealMonths } from '../../src/audit/erasure/seal-month.ts';
 import { openRecord } from '../../src/audit/open-record.ts';
 import type { Receipt } from '../../src/audit/record.ts';
-import { monthTree, sealMonths } from '../../src/audit/seal-month.ts';
 import type { RecordRow } from '../../src/audit/store.ts';
 import { connect, type Database } from '../../src/db/database.ts';
 import { idBytes } from '../../src/ids.ts';

@@ -1,8 +1,8 @@
 import t from 'tap';
-import { accessItem, type Reader, type ReportNames } from '../../src/audit/access-item.ts';
 import type { Entry } from '../../src/audit/entry.ts';
-import { readableErased, readableTampered } from '../../src/audit/readable-access.ts';
 import { type RecordBody, recordValues } from '../../src/audit/record-body.ts';
+import { accessItem, type Reader, type ReportNames } from '../../src/audit/report/access-item.ts';
+import { readableErased, readableTampered } from '../../src/audit/report/readable-access.ts';
 import { composeCertificateIdentifier } from '../../src/verification/identifiers.ts';
 
 const police = '11999900100000016A';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { Step } from '../../src/audit/sequence.ts';
+import type { Step } from '../../src/audit/log/sequence.ts';
 import { testDatabase } from '../support/database.ts';
 import { type Fault, postgresProxy } from '../support/faulty.ts';
 import { enqueue, proveLog, type Queued, sequencerOn, serviceOf, someRecords, soon } from '../support/log.ts';

@@ -1,3 +1,4 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { logEntry } from '../../src/verification/commitment.ts';
@@ -86,6 +87,24 @@ await t.test('a record that is queued again is not numbered again, and that is s
     code: '23514',
   });
 });
+
+await t.test(
+  'what the service cannot queue: a time that no calendar has, which no export of its leaf would survive',
+  async (t) => {
+    const database = await testDatabase(t);
+    const service = serviceOf(t, database);
+    for (const time of ['infinity', '-infinity', '290000-01-01', '0044-03-15 BC']) {
+      await t.rejects(
+        service.query({ name: `queue ${time}`, text: `insert into log_queue values ($1, 7, '${time}', 1, $2)` }, [
+          randomUUID(),
+          randomBytes(32),
+        ]),
+        { code: '23514' },
+        time,
+      );
+    }
+  },
+);
 
 await t.test('20,000 records while they are being written', async (t) => {
   const database = await testDatabase(t);

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import t from 'tap';
 import { run as runAudit } from '../../src/cli/audit.ts';
 import { run } from '../../src/cli/audit-verify.ts';
+import { cosign } from '../../src/signing/note-sign.ts';
 import { inclusionProof } from '../../src/verification/merkle.ts';
 import { formatProof } from '../../src/verification/tlog-proof.ts';
 import { issueAnswer, makeRealm } from '../verification/local-issuer.ts';
@@ -87,6 +88,35 @@ await t.test('an export', async (t) => {
   const bare = await exportOf(log, { kind: 'records', of: [12] }, () => ({ erased: recordIdOf(20) }));
   t.match(await verify(save(bare), '--policy', policy), { code: 14, out: /Erasure not shown.*: 12 \(01890000/ });
   t.match(await verify(save('\u001b[31m{}'), '--policy', policy), { code: 17 });
+});
+
+await t.test('nothing in a file steers the terminal, nor brings the check down', async (t) => {
+  const hostile = range.replace('"question":{', '"question":{"\u009b31m":"\u202e",');
+  for (const argv of [[], ['--json']]) {
+    const { code, out } = await verify(save(hostile), '--policy', policy, ...argv);
+    t.equal(code, 17, 'the hash of the file does not fit');
+    t.notMatch(out, /[\u0080-\u009f\u202e]/);
+  }
+  const { out } = await verify(save(hostile), '--policy', policy, '--json');
+  t.match(JSON.parse(out), { facts: { length: Number } }, 'and it is JSON still');
+  const text = noteOf(log, 300, 0);
+  const late = text + log.witnesses.map((witness) => cosign(witness, text.split('\n\n')[0] + '\n', 2 ** 52)).join('');
+  const proof = formatProof({
+    index: 3,
+    path: await inclusionProof({ index: 3, size: 300 }, readNodesOf(log)),
+    note: late,
+  });
+  const commitment = records[3]?.commitment.toString('base64url') ?? '';
+  const far = await verify(
+    save(proof, 'far.tlog-proof'),
+    '--policy',
+    policy,
+    '--kind',
+    'access',
+    '--commitment',
+    commitment,
+  );
+  t.match(far, { code: 0, out: /time 4503599627370496/ });
 });
 
 await t.test('older checkpoints', async (t) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
-import { cosignCheckpoint } from '../../src/audit/cosign-checkpoint.ts';
-import { openWitnessStore } from '../../src/audit/witness-store.ts';
+import { cosignCheckpoint } from '../../src/audit/log/cosign-checkpoint.ts';
+import { openWitnessStore } from '../../src/audit/log/witness-store.ts';
 import { loadNoteKey } from '../../src/signing/note-key-file.ts';
 import { verifierOf } from './witness-log.ts';
 

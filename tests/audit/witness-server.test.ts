@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { FolderInUse, lockFolder } from '../../src/audit/folder-lock.ts';
+import { FolderInUse, lockFolder } from '../../src/audit/log/folder-lock.ts';
 import { run } from '../../src/cli/witness.ts';
 import { buildWitnessServer, type WitnessServerParts } from '../../src/http/witness-server.ts';
 import { writeNoteKey } from '../../src/signing/note-key-file.ts';

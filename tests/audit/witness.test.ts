@@ -13,8 +13,8 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { type CosignAnswer, cosignCheckpoint } from '../../src/audit/cosign-checkpoint.ts';
-import { openWitnessStore, type WitnessStore, type WitnessStoreInput } from '../../src/audit/witness-store.ts';
+import { type CosignAnswer, cosignCheckpoint } from '../../src/audit/log/cosign-checkpoint.ts';
+import { openWitnessStore, type WitnessStore, type WitnessStoreInput } from '../../src/audit/log/witness-store.ts';
 import { cosign, type NoteKey, newNoteKey, signNote } from '../../src/signing/note-sign.ts';
 import { openNote, type VerifierKey } from '../../src/verification/signed-note.ts';
 import { bodyOf, checkpointText, type SmallLog, smallLog, verifierOf } from './witness-log.ts';
@@ -89,6 +89,25 @@ await t.test('a log grows: every step is cosigned over a state that is on disk',
     t.equal(seen(), to);
   }
   t.notOk(readdirSync(folder).some((name) => name.endsWith('.tmp')));
+});
+
+await t.test('a checkpoint that anybody submits again costs one write a second', async (t) => {
+  let writes = 0;
+  const { ask, log, clock } = await world(t, {
+    replace: (from, to) => {
+      writes++;
+      return rename(from, to);
+    },
+  });
+  const first = await ask(log.body(0, 5));
+  const before = writes;
+  for (let again = 0; again < 20; again++) {
+    clock.seconds--;
+    t.strictSame(await ask(log.body(5, 5)), first);
+  }
+  t.equal(writes, before);
+  t.match(await ask(log.body(5, 5)), { kind: 'cosigned', size: 5 });
+  t.equal(writes, before + 1, 'in another second a fresh time, kept');
 });
 
 await t.test('every refusal has its status and leaves the memory as it was', async (t) => {

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { askWitness } from '../../src/audit/ask-witness.ts';
-import { cosignCheckpoint } from '../../src/audit/cosign-checkpoint.ts';
-import { openWitnessStore } from '../../src/audit/witness-store.ts';
+import { askWitness } from '../../src/audit/log/ask-witness.ts';
+import { cosignCheckpoint } from '../../src/audit/log/cosign-checkpoint.ts';
+import { openWitnessStore } from '../../src/audit/log/witness-store.ts';
 import { witnessAnswer } from '../../src/cli/witness.ts';
 import { buildWitnessServer } from '../../src/http/witness-server.ts';
 import { type NoteKey, newNoteKey, signNote, vkeyOf } from '../../src/signing/note-sign.ts';

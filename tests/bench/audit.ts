@@ -7,8 +7,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
-import type { RecordFilter } from '../../src/audit/record-filter.ts';
-import { selectRecords } from '../../src/audit/search-store.ts';
+import type { RecordFilter } from '../../src/audit/search/record-filter.ts';
+import { selectRecords } from '../../src/audit/search/search-store.ts';
 import type { ApiClient } from '../../src/cli/api-client.ts';
 import { connect, type Database } from '../../src/db/database.ts';
 import type { EmbeddedServer } from '../../src/db/embedded.ts';
@@ -58,7 +58,7 @@ export async function benchAudit(bench: AuditBench): Promise<void> {
 async function quiet(server: EmbeddedServer): Promise<number> {
   for (;;) {
     const { rows } = await runSql(
-      server.superuserUrl,
+      server.urls.owner,
       'select size::int, published_size::int as published, (select count(*)::int from log_queue) as waiting from log_state',
     );
     const [state] = rows as { size: number; published: number; waiting: number }[];
@@ -157,7 +157,7 @@ async function fill(server: EmbeddedServer, records: number, say: (text: string)
   const chunk = 250_000;
   for (let done = 0; done < records; done += chunk) {
     await runSql(
-      server.superuserUrl,
+      server.urls.owner,
       `insert into records (lane, record_id, recorded_at, kind, action, outcome, code, client_id, department_code, matter_code, case_key,
          officer_key, holder_key, commitment, level, certificates, certificate_types)
        select i % 4, gen_random_uuid(), now() - (i % 2592000) * interval '1 second' - interval '1 minute', 1, 'lookUp',
@@ -169,7 +169,7 @@ async function fill(server: EmbeddedServer, records: number, say: (text: string)
        from generate_series(${done + 1}::bigint, ${Math.min(done + chunk, records)}::bigint) as i`,
     );
   }
-  await runSql(server.superuserUrl, 'analyze records');
+  await runSql(server.urls.owner, 'analyze records');
   say(`filled in ${records} rows in ${((performance.now() - begun) / 1_000).toFixed(0)} s`);
 }
 

@@ -26,7 +26,7 @@ const pacePerSecond = 1_000;
 export async function benchLog({ server, sequence, measure, rounds, seconds, say }: LogBench): Promise<void> {
   const state = async (): Promise<{ size: number; published: number; waiting: number }> => {
     const { rows } = await runSql(
-      server.superuserUrl,
+      server.urls.owner,
       `select (select coalesce(max(size), 0)::int from log_state) as size,
          (select coalesce(max(published_size), 0)::int from log_state) as published, (select count(*)::int from log_queue) as waiting`,
     );
@@ -121,7 +121,7 @@ async function publication({
   await watch;
   await watcher.close();
   const { rows } = await runSql(
-    server.superuserUrl,
+    server.urls.owner,
     `select leaf_index::int as index, record_id as id from log_leaf order by leaf_index desc limit ${handedIn.size + 1_000}`,
   );
   const waits = (rows as { index: number; id: string }[]).flatMap(({ index, id }) => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { type LogFaultCode, Replaced } from '../../src/audit/log-fault.ts';
-import { loadTree, sequenceBatch } from '../../src/audit/sequence.ts';
+import { type LogFaultCode, Replaced } from '../../src/audit/log/log-fault.ts';
+import { loadTree, sequenceBatch } from '../../src/audit/log/sequence.ts';
 import {
   advanceState,
   glance,
@@ -9,7 +9,7 @@ import {
   renewLease,
   storeCheckpoint,
   takeLease,
-} from '../../src/audit/sequence-store.ts';
+} from '../../src/audit/log/sequence-store.ts';
 import { inDatabase, runSql, type TestDatabase, testDatabase } from '../support/database.ts';
 import { enqueue, proveLog, type RunningSequencer, sequencerOn, serviceOf, someRecords, soon } from '../support/log.ts';
 import { testWitnesses } from '../support/witnesses.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import t, { type Test } from 'tap';
-import type { Finding, FindingCode, Place } from '../../src/audit/fsck-findings.ts';
+import type { Finding, FindingCode, Place } from '../../src/audit/fsck/fsck-findings.ts';
 import { personOf } from '../../src/cli/demo/people.ts';
 import { runSql } from '../support/database.ts';
 import { checkAll, type Evidence, lines, makeEvidence } from '../support/evidence.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { recordKinds } from '../../src/audit/entry.ts';
-import { erasableKinds } from '../../src/audit/erasure.ts';
+import { erasableKinds } from '../../src/audit/erasure/erasure.ts';
 import { recordKeyKinds } from '../../src/signing/data-keys.ts';
 import { initKeys } from '../../src/signing/init-keys.ts';
 import { KeyFileError } from '../../src/signing/key-file-error.ts';

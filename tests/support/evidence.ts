@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { Test } from 'tap';
-import { executeErasure } from '../../src/audit/execute-erasure.ts';
-import { fsck } from '../../src/audit/fsck.ts';
-import type { FsckOptions } from '../../src/audit/fsck-options.ts';
-import type { FsckState } from '../../src/audit/fsck-state.ts';
-import { recordKeyEvents } from '../../src/audit/key-events.ts';
-import { sealMonths } from '../../src/audit/seal-month.ts';
+import { executeErasure } from '../../src/audit/erasure/execute-erasure.ts';
+import { recordKeyEvents } from '../../src/audit/erasure/key-events.ts';
+import { sealMonths } from '../../src/audit/erasure/seal-month.ts';
+import { fsck } from '../../src/audit/fsck/fsck.ts';
+import type { FsckOptions } from '../../src/audit/fsck/fsck-options.ts';
+import type { FsckState } from '../../src/audit/fsck/fsck-state.ts';
 import { exampleDepartments } from '../../src/catalogue/starter-types.ts';
 import { certificateCheck, statusCheck } from '../../src/certificates/check-certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { Test } from 'tap';
-import type { Say } from '../../src/audit/publish.ts';
-import { type Sequencer, type SequencerDeps, startSequencer } from '../../src/audit/sequencer.ts';
+import type { Say } from '../../src/audit/log/publish.ts';
+import { type Sequencer, type SequencerDeps, startSequencer } from '../../src/audit/log/sequencer.ts';
 import { connect, type Database } from '../../src/db/database.ts';
 import { newId, type RecordId } from '../../src/ids.ts';
 import { loadKeys } from '../../src/signing/key-store.ts';

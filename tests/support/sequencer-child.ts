@@ -1,5 +1,5 @@
-import type { Step } from '../../src/audit/sequence.ts';
-import { startSequencer } from '../../src/audit/sequencer.ts';
+import type { Step } from '../../src/audit/log/sequence.ts';
+import { startSequencer } from '../../src/audit/log/sequencer.ts';
 import { connect } from '../../src/db/database.ts';
 import { parseLogPolicy } from '../../src/verification/log-policy.ts';
 import { listener, logKeysOfTests, logOrigin } from './log.ts';

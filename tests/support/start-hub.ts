@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
-import type { Sequencer } from '../../src/audit/sequencer.ts';
+import type { Sequencer } from '../../src/audit/log/sequencer.ts';
 import { type ApiClient, apiClient } from '../../src/cli/api-client.ts';
 import { demoClientKey, registerDemo } from '../../src/cli/demo/registry.ts';
 import { openSequencer } from '../../src/cli/open-sequencer.ts';

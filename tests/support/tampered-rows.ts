@@ -1,4 +1,4 @@
-import type { FindingCode } from '../../src/audit/fsck-findings.ts';
+import type { FindingCode } from '../../src/audit/fsck/fsck-findings.ts';
 import type { Evidence } from './evidence.ts';
 
 /** What a superuser does to whole rows, and by which findings it must be told. */
@@ -95,6 +95,23 @@ export function wholeRows({ certificates }: Pick<Evidence, 'certificates'>): Rea
         (r.record_id = ${leafOf('leaf_index = 60')} and o.record_id = ${leafOf('leaf_index = 61')}) or
         (r.record_id = ${leafOf('leaf_index = 61')} and o.record_id = ${leafOf('leaf_index = 60')})`,
       codes: ['leaf_differs', 'commitment_wrong'],
+    },
+    'two record ids exchanged, everywhere they stand': {
+      sql: [
+        'create temporary table ids as select leaf_index, record_id from log_leaf where leaf_index in (60, 61)',
+        `update records r set record_id = (select o.record_id from ids o where o.record_id <> r.record_id)
+          where record_id in (select record_id from ids)`,
+        'delete from log_leaf where leaf_index in (60, 61)',
+        `insert into log_leaf select l.leaf_index, o.record_id, l.lane, l.recorded_at, l.entry from kept_log_leaf l
+          join ids o on o.leaf_index = 121 - l.leaf_index`,
+        'drop table ids',
+      ],
+      codes: ['commitment_wrong'],
+    },
+    'a character of a cosignature': {
+      sql: `update log_cosignature set line = overlay(line placing case substring(line from length(line) - 20 for 1)
+        when 'A' then 'B' else 'A' end from length(line) - 20 for 1)`,
+      codes: ['cosignature_wrong'],
     },
     'two entries exchanged': {
       sql: `update log_leaf l set entry = o.entry from kept_log_leaf o where (l.leaf_index, o.leaf_index) in ((60, 61), (61, 60))`,

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { cosignCheckpoint } from '../../src/audit/cosign-checkpoint.ts';
-import { logKeys } from '../../src/audit/sign-checkpoint.ts';
-import type { Witnessed, WitnessStore } from '../../src/audit/witness-store.ts';
+import { cosignCheckpoint } from '../../src/audit/log/cosign-checkpoint.ts';
+import { logKeys } from '../../src/audit/log/sign-checkpoint.ts';
+import type { Witnessed, WitnessStore } from '../../src/audit/log/witness-store.ts';
 import { type NoteKey, newNoteKey } from '../../src/signing/note-sign.ts';
 import { parseCheckpoint } from '../../src/verification/checkpoint.ts';
 import { type LogPolicy, parseLogPolicy } from '../../src/verification/log-policy.ts';

@@ -281,6 +281,29 @@ await t.test('what was falsified with care, hash and counts included, is refused
   }
 });
 
+await t.test('an erased leaf bears the id of another record: the place in the act tells', async (t) => {
+  const shownBy = async (at: number, leafIndex: number | undefined, erased: number): Promise<unknown> => {
+    const detail = {
+      step: 'executed',
+      target: { recordId: recordIdOf(99) },
+      ...(leafIndex !== undefined && { leafIndex }),
+    };
+    const rows = Array.from({ length: 6 }, (_, each) => localRecord(each));
+    rows[at] = localRecord(at, 5, { action: 'executeErasure', detail });
+    // The id of an erased leaf is not proved by anything: whoever writes the file may give it any.
+    rows[erased] = { ...localRecord(erased), recordId: recordIdOf(99) };
+    const small = localLog(rows);
+    const file = await exportOf(small, { kind: 'range', begin: 0, end: 6 }, (index) =>
+      index === erased ? { erased: recordIdOf(at) } : 'opened',
+    );
+    const { findings, erasuresShown } = check(file, policyOf(policyText(small)));
+    return [findings.map(({ index, code }) => `${index} ${code}`).join(), erasuresShown];
+  };
+  t.same(await shownBy(4, 2, 2), ['', 1]);
+  t.same(await shownBy(4, 1, 2), ['2 erasure_wrong', 0], 'the record of leaf 1 was erased');
+  t.same(await shownBy(2, undefined, 4), ['4 erasure_wrong', 0], 'erased before it was recorded');
+});
+
 await t.test('an erased leaf is covered only by an act that says so', async (t) => {
   const june = Date.UTC(2024, 5, 10).toString(16).padStart(12, '0');
   const idIn = (at: number): string => `${june.slice(0, 8)}-${june.slice(8)}-7000-8000-${String(at).padStart(12, '0')}`;

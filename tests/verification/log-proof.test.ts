@@ -95,6 +95,7 @@ await t.test('what a policy file must not say, with the line', (t) => {
     [lines(w1, w1, 'quorum w1'), 'duplicate_name', 2],
     [lines(w1, `witness other ${witnesses[0]?.as('another.example')}`, 'quorum w1'), 'duplicate_key', 2],
     [lines(`log ${log.vkey}`, `log ${log.as('other')}`, 'quorum none'), 'duplicate_key', 2],
+    [lines(`log ${log.vkey}`, `witness itself ${log.as('itself', 4)}`, 'quorum itself'), 'duplicate_key', 2],
     [lines(`log ${witnesses[0]?.vkey}`, 'quorum none'), 'key_type_wrong', 1],
     [lines(`witness w ${log.vkey}`, 'quorum w'), 'key_type_wrong', 1],
     [lines('witness w a+b+c', 'quorum w'), 'malformed_key', 1],

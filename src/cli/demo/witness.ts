@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { cosignCheckpoint } from '../../audit/cosign-checkpoint.ts';
-import { logKeys } from '../../audit/sign-checkpoint.ts';
-import { openWitnessStore } from '../../audit/witness-store.ts';
+import { cosignCheckpoint } from '../../audit/log/cosign-checkpoint.ts';
+import { logKeys } from '../../audit/log/sign-checkpoint.ts';
+import { openWitnessStore } from '../../audit/log/witness-store.ts';
 import { openLog } from '../../http/log.ts';
 import { buildWitnessServer } from '../../http/witness-server.ts';
 import type { Keys } from '../../signing/key-store.ts';

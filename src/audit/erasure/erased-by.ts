@@ -1,0 +1,133 @@
+import { sql } from 'kysely';
+import type { Database } from '../../db/database.ts';
+import { recordKinds } from '../entry.ts';
+import { openRecord, type RecordKeys } from '../open-record.ts';
+import { monthOf, type RecordBody } from '../record-body.ts';
+import { type RecordRow, recordColumns } from '../store.ts';
+import type { ErasureTarget } from './erasure.ts';
+
+/** One step of an erasure as its record says it: the evidence. */
+export interface ErasureStep {
+  readonly recordId: string;
+  readonly row: RecordRow;
+  readonly erasureId: string;
+  readonly step: 'proposed' | 'approved' | 'rejected' | 'executed';
+  readonly target: ErasureTarget;
+  readonly body: RecordBody;
+}
+
+/** A record of an erasure that does not open as the hub wrote it. */
+export interface TamperedStep {
+  readonly recordId: string;
+  readonly tampered: true;
+}
+
+const batch = 500;
+
+/** Every step of every erasure recorded at or after a time, oldest first, in bounded memory. */
+export async function* readErasureSteps(
+  db: Pick<Database, 'kysely'>,
+  keys: RecordKeys,
+  since: Date = new Date(0),
+): AsyncGenerator<ErasureStep | TamperedStep> {
+  let after = { at: since, id: '00000000-0000-0000-0000-000000000000' };
+  for (;;) {
+    const rows = await db.kysely
+      .selectFrom('records')
+      .select([...recordColumns])
+      .where('kind', '=', recordKinds.erasure)
+      .where(sql<boolean>`(recorded_at, record_id) > (${after.at}, ${after.id}::uuid)`)
+      .orderBy('recorded_at')
+      .orderBy('record_id')
+      .limit(batch)
+      .execute();
+    for (const row of rows) {
+      const opened = openRecord(keys, row);
+      const step = opened.state === 'whole' ? stepOf(row, opened.opened.body) : undefined;
+      yield step ?? { recordId: row.record_id, tampered: true };
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < batch) return;
+    after = { at: last.recorded_at, id: last.record_id };
+  }
+}
+
+function stepOf(row: RecordRow, body: RecordBody): ErasureStep | undefined {
+  const detail = body['detail'] as Partial<Omit<ErasureStep, 'row' | 'body' | 'recordId'>> | null;
+  const { erasureId, step, target } = detail ?? {};
+  if (body['kind'] !== 'erasure' || erasureId === undefined || step === undefined || target === undefined)
+    return undefined;
+  return { recordId: row.record_id, row, erasureId, step, target, body };
+}
+
+/** The erasure that took a record's body: which, and the record that says so. */
+export interface ErasedBy {
+  readonly erasureId: string;
+  /** The record of its execution. */
+  readonly recordId: string;
+}
+
+/** Which bodies are gone by right. */
+export interface ErasedBodies {
+  /** The executed erasure that covers a record, or undefined: then a missing body is a finding. */
+  readonly coverOf: (row: Pick<RecordRow, 'record_id' | 'recorded_at' | 'kind'>) => ErasedBy | undefined;
+  /** Records of erasures that do not open: findings of their own, and what they covered is covered by nothing. */
+  readonly tampered: readonly string[];
+}
+
+const kindNames = new Map<number, string>(Object.entries(recordKinds).map(([name, number]) => [number, name]));
+
+/**
+ * What the records of executed erasures cover: the one authority on whether a body may be missing. The tables of erasures are only a
+ * register and prove nothing.
+ *
+ * For the self-check: a row without a body (or with one under a destroyed month key) is sound exactly when `coverOf` names an erasure
+ * whose record has a leaf. Its other columns are then those of `erasedColumns` (`columnsLeft` names any others). A body that is still there although covered is an
+ * execution that was interrupted (`certhub audit erase` again finishes it), no tampering. Rows of kinds 5 to 8 are never covered.
+ */
+export async function readErasedBodies(db: Pick<Database, 'kysely'>, keys: RecordKeys): Promise<ErasedBodies> {
+  const records = new Map<string, ErasedBy>();
+  const months = new Map<string, ErasedBy>();
+  const tampered: string[] = [];
+  for await (const step of readErasureSteps(db, keys)) {
+    if ('tampered' in step) {
+      tampered.push(step.recordId);
+      continue;
+    }
+    if (step.step !== 'executed') continue;
+    const by = { erasureId: step.erasureId, recordId: step.recordId };
+    if ('recordId' in step.target) records.set(step.target.recordId, by);
+    else for (const kind of step.target.kinds) months.set(`${step.target.month} ${kind}`, by);
+  }
+  return {
+    tampered,
+    coverOf: ({ record_id, recorded_at, kind }) => {
+      const name = kindNames.get(kind);
+      if (name === undefined || kind > recordKinds.audit_read) return undefined;
+      return records.get(record_id) ?? months.get(`${monthOf(recorded_at)} ${name}`);
+    },
+  };
+}
+
+/** What an erasure leaves of a row beside lane, id, time, kind and commitment: nothing. Pseudonyms are personal data too. */
+export const erasedColumns = {
+  body: null,
+  action: '',
+  outcome: '',
+  code: null,
+  client_id: null,
+  department_code: null,
+  matter_code: null,
+  case_key: null,
+  officer_key: null,
+  holder_key: null,
+  other_holder_keys: null,
+  level: null,
+  certificates: null,
+  certificate_types: null,
+  release_at: null,
+} as const satisfies Partial<RecordRow>;
+
+/** Names of the columns of a row without a body that an erasure would have emptied; none for a sound one. */
+export const columnsLeft = (row: RecordRow): string[] =>
+  Object.entries(erasedColumns).flatMap(([name, empty]) => (row[name as keyof RecordRow] === empty ? [] : [name]));

@@ -1,0 +1,67 @@
+import type { Database } from '../../db/database.ts';
+import { Refusal } from '../../errors.ts';
+import type { HubKey } from '../../signing/key-store.ts';
+import { formatVerifierKey } from '../../verification/signed-note.ts';
+import { parseTilePath } from '../../verification/tiles.ts';
+import { formatProof } from '../../verification/tlog-proof.ts';
+import { readPublished } from './log-store.ts';
+import { openLogTiles } from './log-tiles.ts';
+import { proveRecord } from './prove.ts';
+
+export interface PublishedLogDeps {
+  readonly db: Database;
+  /** Names the log and its key: the log's URL prefix without scheme. */
+  readonly logOrigin: string;
+  /** Those of use `log` are published, active ones first. */
+  readonly hubKeys: readonly HubKey[];
+}
+
+/** What anybody may read of the log (C2SP tlog-tiles v0.1.0, tlog-proof). Nothing in it is personal. */
+export interface PublishedLog {
+  /** The newest published checkpoint with its cosignatures. Rejects with `not_found` before the first. */
+  readonly checkpoint: () => Promise<string>;
+  /** A tile or bundle by its path under `tile/`. Rejects with `not_found` for what is none or lies beyond the checkpoint. */
+  readonly tile: (path: string) => Promise<Buffer>;
+  /** Verifier keys, one a line. */
+  readonly keys: string;
+  /** The tlog-proof of a record. Rejects with `not_in_log_yet`, `not_found`, `stored_data_tampered`. */
+  readonly proof: (recordId: string) => Promise<string>;
+}
+
+/** A record is in a published checkpoint within about two seconds. */
+const retryAfterSeconds = 2;
+
+/** Opens the log for readers; full tiles stay in memory. */
+export function openPublishedLog({ db, logOrigin, hubKeys }: PublishedLogDeps): PublishedLog {
+  const tiles = openLogTiles(db);
+  return {
+    checkpoint: async () => {
+      const published = await readPublished(db);
+      if (published === undefined) throw new Refusal('not_found');
+      return published.note;
+    },
+    tile: async (path) => {
+      const id = parseTilePath(`tile/${path}`);
+      const bytes = id === undefined ? undefined : await tiles.serve(id);
+      if (bytes === undefined) throw new Refusal('not_found');
+      return bytes;
+    },
+    keys: verifierKeys(hubKeys, logOrigin),
+    proof: async (recordId) => {
+      const proof = await proveRecord(db, recordId.toLowerCase(), tiles.read);
+      if (proof.state === 'waiting') throw new Refusal('not_in_log_yet', { retryAfterSeconds });
+      if (proof.state === 'unknown') throw new Refusal('not_found');
+      const { leaf, path, checkpoint } = proof;
+      return formatProof({ index: leaf.leaf_index, path, note: checkpoint.note });
+    },
+  };
+}
+
+function verifierKeys(hubKeys: readonly HubKey[], name: string): string {
+  const logKeys = hubKeys.filter(({ use }) => use === 'log');
+  const ordered = [...logKeys.filter(({ until }) => until === null), ...logKeys.filter(({ until }) => until !== null)];
+  return ordered
+    .map(({ publicKey }) => publicKey.export({ format: 'der', type: 'spki' }).subarray(-32))
+    .map((raw) => `${formatVerifierKey({ name, type: 1, publicKey: raw })}\n`)
+    .join('');
+}

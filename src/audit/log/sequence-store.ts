@@ -1,0 +1,248 @@
+import { sql, type Transaction } from 'kysely';
+import type { Database } from '../../db/database.ts';
+import type { Tables } from '../../db/tables.ts';
+import { emptyRoot } from '../../verification/merkle.ts';
+import type { GrownTile } from './growing-tree.ts';
+
+/**
+ * Writing the log, under the sequencer's role. Every statement that changes the tree names the epoch it believes in, so that one
+ * sent by a sequencer that was replaced meanwhile changes nothing. Times of the lease are the database's.
+ */
+
+/** The state of the log and of its queue at one moment. */
+export interface Glance {
+  readonly origin: string;
+  readonly size: number;
+  readonly root: Buffer;
+  readonly epoch: number;
+  readonly holder: string;
+  readonly published_size: number;
+  /** The holder's lease is over. */
+  readonly lapsed: boolean;
+  /** Age of the oldest record that waits for its place, in milliseconds; null when none waits. */
+  readonly waiting_ms: number | null;
+}
+
+/** One row; undefined before the first sequencer ever. */
+export async function glance(db: Database): Promise<Glance | undefined> {
+  const statement = {
+    name: 'log_glance',
+    text: `select origin, size, root, epoch, holder, published_size, lease_until < clock_timestamp() as lapsed,
+      (select greatest(0, extract(epoch from clock_timestamp() - recorded_at) * 1000)::float8
+        from log_queue order by record_id limit 1) as waiting_ms
+      from log_state where id = 1`,
+  };
+  const [row] = await db.query<Glance>(statement, []);
+  return row;
+}
+
+/** Makes the state of a log without leaves, unless there is one. */
+export async function beginLog(db: Database, origin: string): Promise<void> {
+  const statement = {
+    name: 'log_begin',
+    text: `insert into log_state (id, origin, size, root, epoch, holder, lease_until, published_size)
+      values (1, $1, 0, $2, 0, '', to_timestamp(0), 0) on conflict do nothing`,
+  };
+  await db.query(statement, [origin, emptyRoot]);
+}
+
+export interface Lease {
+  readonly holder: string;
+  readonly leaseMs: number;
+}
+
+/**
+ * Takes the log over from `oldEpoch` when its lease is over, or is this holder's own after a failure whose outcome is unknown: the new
+ * epoch also shuts out what is still under way from before. Answers the state as it is now ours, or undefined: somebody else was faster.
+ */
+export async function takeLease(
+  db: Database,
+  { holder, leaseMs }: Lease,
+  oldEpoch: number,
+): Promise<{ readonly epoch: number; readonly size: number; readonly root: Buffer } | undefined> {
+  const statement = {
+    name: 'log_take_lease',
+    text: `update log_state set epoch = epoch + 1, holder = $1, lease_until = clock_timestamp() + $2::int * interval '1 millisecond'
+      where id = 1 and epoch = $3 and (lease_until < clock_timestamp() or holder = $1) returning epoch, size, root`,
+  };
+  const [row] = await db.query<{ epoch: number; size: number; root: Buffer }>(statement, [holder, leaseMs, oldEpoch]);
+  return row;
+}
+
+/** False when the log is no longer ours. */
+export async function renewLease(db: Database, { leaseMs }: Lease, epoch: number): Promise<boolean> {
+  const statement = {
+    name: 'log_renew_lease',
+    text: `update log_state set lease_until = clock_timestamp() + $1::int * interval '1 millisecond'
+      where id = 1 and epoch = $2 returning epoch`,
+  };
+  return (await db.query(statement, [leaseMs, epoch])).length === 1;
+}
+
+/** On a clean end: the next one need not wait for the lease to run out. */
+export async function giveLeaseBack(db: Database, epoch: number): Promise<void> {
+  const statement = {
+    name: 'log_give_back',
+    text: `update log_state set lease_until = to_timestamp(0), holder = '' where id = 1 and epoch = $1`,
+  };
+  await db.query(statement, [epoch]);
+}
+
+/** In silence for so long between two statements, the server ends the transaction and with it the lock on the state. */
+const silenceMs = 2_000;
+
+/** Locks the state until the end of the transaction: no one else numbers leaves or takes over meanwhile. */
+export async function lockState(
+  trx: Transaction<Tables>,
+): Promise<{ readonly epoch: number; readonly size: number; readonly root: Buffer } | undefined> {
+  const { rows } = await sql<{ epoch: number; size: number; root: Buffer }>`
+    select epoch, size, root, set_config('idle_in_transaction_session_timeout', ${String(silenceMs)}, true)
+    from log_state where id = 1 for update`.execute(trx);
+  return rows[0];
+}
+
+export interface Claimed {
+  /** Rows taken from the queue. */
+  readonly claimed: number;
+  /** Leaves made of them: fewer when a record was queued that is in the log already. */
+  readonly numbered: number;
+  /** The leaves' entries in order, 34 bytes each (`logEntry`). */
+  readonly entries: Buffer;
+}
+
+/** Takes up to `limit` rows off the queue and makes them the leaves from `size` on, in the order of their record ids. */
+export async function claimLeaves(trx: Transaction<Tables>, size: number, limit: number): Promise<Claimed> {
+  const { rows } = await sql<{ claimed: number; numbered: number; entries: Buffer | null }>`
+    with claimed as (
+      delete from log_queue q using (select record_id from log_queue order by record_id limit ${limit}) head
+      where q.record_id = head.record_id
+      returning q.record_id, q.lane, q.recorded_at, q.kind, q.commitment),
+    numbered as (
+      insert into log_leaf (leaf_index, record_id, lane, recorded_at, entry)
+      select ${size}::bigint + row_number() over (order by c.record_id) - 1, c.record_id, c.lane, c.recorded_at,
+        '\\x01'::bytea || set_byte('\\x00'::bytea, 0, c.kind) || c.commitment
+      from claimed c where not exists (select from log_leaf l where l.record_id = c.record_id)
+      returning leaf_index, entry)
+    select (select count(*) from claimed) as claimed, count(*) as numbered,
+      string_agg(entry, ''::bytea order by leaf_index) as entries from numbered`.execute(trx);
+  const { claimed = 0, numbered = 0, entries = null } = rows[0] ?? {};
+  return { claimed, numbered, entries: entries ?? Buffer.alloc(0) };
+}
+
+/** Stores tiles; each only as the continuation of what is stored of it. Answers how many that was true of. */
+export async function writeTiles(trx: Transaction<Tables>, tiles: readonly GrownTile[]): Promise<number> {
+  const { rows } = await sql<{ written: number }>`
+    with written as (
+      insert into log_tile (level, tile_index, width, hashes)
+      select * from unnest(${tiles.map(({ level }) => level)}::smallint[], ${tiles.map(({ index }) => index)}::bigint[],
+        ${tiles.map(({ width }) => width)}::smallint[], ${tiles.map(({ hashes }) => hashes)}::bytea[])
+      on conflict (level, tile_index) do update set width = excluded.width, hashes = excluded.hashes
+      where log_tile.width < excluded.width and substring(excluded.hashes for 32 * log_tile.width) = log_tile.hashes
+      returning 1)
+    select count(*) as written from written`.execute(trx);
+  return rows[0]?.written ?? 0;
+}
+
+export interface Advance extends Lease {
+  readonly epoch: number;
+  readonly from: { readonly size: number };
+  readonly to: { readonly size: number; readonly root: Buffer };
+}
+
+/** Compare-and-swap of size and epoch (invariant 7), renewing the lease. False: the log is not ours or not where we think. */
+export async function advanceState(trx: Transaction<Tables>, { epoch, from, to, leaseMs }: Advance): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update log_state set size = ${to.size}, root = ${to.root},
+      lease_until = clock_timestamp() + ${leaseMs}::int * interval '1 millisecond'
+    where id = 1 and epoch = ${epoch} and size = ${from.size}`.execute(trx);
+  return numAffectedRows === 1n;
+}
+
+export interface CheckpointRow {
+  readonly size: number;
+  readonly root: Buffer;
+  readonly note: string;
+  readonly signedAt: Date;
+}
+
+/**
+ * Stores a checkpoint if it is the state of the log right now and the epoch is ours; never over another one. The lock makes a takeover
+ * wait: whoever takes over sees every checkpoint that its predecessor may show. One of size 0 holds for every log.
+ */
+export async function storeCheckpoint(
+  db: Database,
+  epoch: number,
+  { size, root, note, signedAt }: CheckpointRow,
+): Promise<void> {
+  const statement = {
+    name: 'log_store_checkpoint',
+    text: `insert into log_checkpoint (size, root, note, signed_at)
+      select $1::bigint, $2::bytea, $3::text, $4::timestamptz from log_state
+      where id = 1 and epoch = $5 and ($1::bigint = 0 or (size = $1::bigint and root = $2::bytea)) for share
+      on conflict do nothing`,
+  };
+  await db.query(statement, [size, root, note, signedAt, epoch]);
+}
+
+/** The log's own note of a checkpoint, without cosignatures. */
+export async function readCheckpoint(db: Database, size: number): Promise<CheckpointRow | undefined> {
+  const statement = {
+    name: 'log_checkpoint_of',
+    text: 'select size, root, note, signed_at as "signedAt" from log_checkpoint where size = $1',
+  };
+  const [row] = await db.query<CheckpointRow>(statement, [size]);
+  return row;
+}
+
+/** A signature line of a witness, without its line end. */
+export interface CosignatureRow {
+  readonly name: string;
+  readonly keyId: Buffer;
+  readonly line: string;
+}
+
+/** Keeps the first cosignature of each witness. */
+export async function storeCosignatures(
+  db: Database,
+  size: number,
+  rows: readonly CosignatureRow[],
+  receivedAt: Date,
+): Promise<void> {
+  const statement = {
+    name: 'log_store_cosignatures',
+    text: `insert into log_cosignature (size, name, key_id, line, received_at)
+      select $1::bigint, name, key_id, line, $5::timestamptz from unnest($2::text[], $3::bytea[], $4::text[]) as c(name, key_id, line)
+      on conflict do nothing`,
+  };
+  const column = <K extends keyof CosignatureRow>(key: K) => rows.map((row) => row[key]);
+  await db.query(statement, [size, column('name'), column('keyId'), column('line'), receivedAt]);
+}
+
+/** The lines of witnesses under a checkpoint, without their line ends. */
+export async function readCosignatures(db: Database, size: number): Promise<string[]> {
+  const statement = {
+    name: 'log_cosignatures_of',
+    text: 'select line from log_cosignature where size = $1 order by name, key_id',
+  };
+  return (await db.query<{ line: string }>(statement, [size])).map(({ line }) => line);
+}
+
+/** The size that each witness cosigned last, by key name, as far as this database knows. */
+export async function readCosignedSizes(db: Database): Promise<ReadonlyMap<string, number>> {
+  const statement = {
+    name: 'log_cosigned_sizes',
+    text: 'select name, max(size) as size from log_cosignature group by name',
+  };
+  const rows = await db.query<{ name: string; size: number }>(statement, []);
+  return new Map(rows.map(({ name, size }) => [name, size]));
+}
+
+/** Shows a stored checkpoint to everybody. It never goes back. */
+export async function publishSize(db: Database, epoch: number, size: number): Promise<void> {
+  const statement = {
+    name: 'log_publish',
+    text: `update log_state set published_size = $1 where id = 1 and epoch = $2 and published_size < $1
+      and exists (select from log_checkpoint where size = $1)`,
+  };
+  await db.query(statement, [size, epoch]);
+}

@@ -1,0 +1,159 @@
+import type { Database } from '../../db/database.ts';
+import { recordKinds } from '../entry.ts';
+import { unusualRules } from './unusual.ts';
+
+/**
+ * Counting over the columns of records: no body is opened. Every statement reads one span of a few days and returns a bounded number
+ * of rows, so that an overview of months costs neither memory nor a statement that never ends.
+ */
+
+/** Half-open span of the time of recording. */
+export interface Span {
+  readonly from: Date;
+  readonly until: Date;
+}
+
+export const dimensions = ['kind', 'department', 'client', 'matter', 'outcome', 'code', 'type'] as const;
+export type Dimension = (typeof dimensions)[number];
+
+export interface Count {
+  readonly dimension: Dimension;
+  readonly value: string;
+  readonly n: number;
+}
+
+/** Of each dimension at most so many values a day; only matter codes, which callers write, can be more. */
+const valuesPerDay = 1_000;
+
+/** How many records per value of each dimension; `kind` over all records, the others over accesses. Greatest first. */
+export async function countDay(db: Database, { from, until }: Span): Promise<Count[]> {
+  const statement = {
+    name: 'overview_day',
+    text: `with day as (
+        select kind, department_code, client_id, matter_code, outcome, code, certificate_types from records
+        where recorded_at >= $1 and recorded_at < $2),
+      counted as (
+        select case
+            when grouping(department_code) = 0 then 'department' when grouping(client_id) = 0 then 'client'
+            when grouping(matter_code) = 0 then 'matter' when grouping(outcome) = 0 then 'outcome' else 'code' end as dimension,
+          coalesce(department_code, client_id, matter_code, outcome, code) as value, count(*) as n
+        from day where kind = ${recordKinds.access}
+        group by grouping sets ((department_code), (client_id), (matter_code), (outcome), (code))
+        union all select 'kind', kind::text, count(*) from day group by kind
+        union all select 'type', type, count(*) from day, unnest(certificate_types) as type
+          where kind = ${recordKinds.access} group by type),
+      ranked as (
+        select dimension, value, n, row_number() over (partition by dimension order by n desc, value) as place
+        from counted where value is not null)
+      select dimension, value, n from ranked where place <= ${valuesPerDay} order by dimension, place`,
+  };
+  return db.query<Count>(statement, [from, until]);
+}
+
+export interface HoldersOf {
+  readonly id: string;
+  readonly n: number;
+}
+
+/** Distinct holders asked about, per client; one day. */
+export async function holdersPerClient(db: Database, { from, until }: Span): Promise<HoldersOf[]> {
+  const statement = {
+    name: 'overview_clients',
+    text: `select client_id as id, count(distinct holder_key) as n from records
+      where kind = ${recordKinds.access} and client_id is not null and holder_key is not null
+        and recorded_at >= $1 and recorded_at < $2
+      group by client_id order by n desc limit 2000`,
+  };
+  return db.query<HoldersOf>(statement, [from, until]);
+}
+
+export interface HoldersOfOfficer {
+  readonly id: Buffer;
+  readonly n: number;
+}
+
+/** Officers who asked about more distinct holders on a day than anybody's `fewHolders`, greatest first. */
+export async function busyOfficers(db: Database, { from, until }: Span): Promise<HoldersOfOfficer[]> {
+  const statement = {
+    name: 'overview_officers',
+    text: `select officer_key as id, count(distinct holder_key) as n from records
+      where kind = ${recordKinds.access} and officer_key is not null and holder_key is not null
+        and recorded_at >= $1 and recorded_at < $2
+      group by officer_key having count(distinct holder_key) > ${unusualRules.fewHolders} order by n desc limit 50`,
+  };
+  return db.query<HoldersOfOfficer>(statement, [from, until]);
+}
+
+/** Distinct holders of one officer on each day of a span on which there were any, by the city's calendar. */
+export async function holdersPerDayOf(
+  db: Database,
+  officerKey: Buffer,
+  { from, until }: Span,
+  timeZone: string,
+): Promise<number[]> {
+  const statement = {
+    name: 'overview_officer_days',
+    text: `select count(distinct holder_key) as n from records
+      where kind = ${recordKinds.access} and officer_key = $1 and holder_key is not null and recorded_at >= $2 and recorded_at < $3
+      group by (recorded_at at time zone $4)::date`,
+  };
+  return (await db.query<{ n: number }>(statement, [officerKey, from, until, timeZone])).map(({ n }) => n);
+}
+
+export interface OffHours {
+  readonly client_id: string | null;
+  readonly officer_key: Buffer | null;
+  /** The day on whose evening the night began, or the day of the weekend. */
+  readonly night: string;
+  readonly first: Date;
+  readonly last: Date;
+  readonly n: number;
+}
+
+/** Accesses outside working hours per client, officer and night, greatest first. A night ends when work begins. */
+export async function offHours(db: Database, { from, until }: Span, timeZone: string): Promise<OffHours[]> {
+  const { workFrom, workUntil, offHoursAccesses } = unusualRules;
+  const statement = {
+    name: 'overview_off_hours',
+    text: `select client_id, officer_key, to_char(night, 'YYYY-MM-DD') as night,
+        min(recorded_at) as first, max(recorded_at) as last, count(*) as n
+      from (
+        select client_id, officer_key, recorded_at, clock, (clock - interval '${workFrom} hours')::date as night
+        from (select client_id, officer_key, recorded_at, recorded_at at time zone $3 as clock from records
+          where kind = ${recordKinds.access} and client_id is not null and recorded_at >= $1 and recorded_at < $2) as accesses
+      ) as nights
+      where extract(isodow from night) > 5 or extract(hour from clock) < ${workFrom} or extract(hour from clock) >= ${workUntil}
+      group by client_id, officer_key, night having count(*) > ${offHoursAccesses} order by n desc limit 50`,
+  };
+  return db.query<OffHours>(statement, [from, until, timeZone]);
+}
+
+/** Holders about whom many departments asked, greatest first. */
+export async function soughtHolders(db: Database, { from, until }: Span): Promise<HoldersOfOfficer[]> {
+  const statement = {
+    name: 'overview_sought',
+    text: `select holder_key as id, count(distinct department_code) as n from records
+      where kind = ${recordKinds.access} and holder_key is not null and department_code is not null
+        and recorded_at >= $1 and recorded_at < $2
+      group by holder_key having count(distinct department_code) >= ${unusualRules.departmentsOfHolder} order by n desc limit 50`,
+  };
+  return db.query<HoldersOfOfficer>(statement, [from, until]);
+}
+
+export interface SharedCase {
+  readonly case_key: Buffer;
+  readonly department_code: string;
+  readonly n: number;
+}
+
+/** Case numbers under which many holders were asked about, greatest first. */
+export async function sharedCases(db: Database, { from, until }: Span): Promise<SharedCase[]> {
+  const statement = {
+    name: 'overview_cases',
+    text: `select case_key, department_code, count(distinct holder_key) as n from records
+      where kind = ${recordKinds.access} and case_key is not null and department_code is not null and holder_key is not null
+        and recorded_at >= $1 and recorded_at < $2
+      group by case_key, department_code having count(distinct holder_key) >= ${unusualRules.holdersOfCase} order by n desc limit 50`,
+  };
+  return db.query<SharedCase>(statement, [from, until]);
+}
