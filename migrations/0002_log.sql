@@ -28,12 +28,27 @@ create table log_queue (
   recorded_at timestamptz not null check (recorded_at >= '2000-01-01Z' and recorded_at < '9000-01-01Z'),
   -- A row that no leaf can be made of would stop the log for all behind it.
   kind smallint not null check (kind between 1 and 255),
-  commitment bytea not null check (length(commitment) = 32)
+  commitment bytea not null check (length(commitment) = 32),
+  -- Over all of the above, under the hub's keys: whoever has only the service's database account gets no leaf.
+  mac bytea not null
 );
 -- Rows live for a moment: without eager vacuum the queue's head would be a field of dead rows.
 alter table log_queue set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
-insert into log_queue (record_id, lane, recorded_at, kind, commitment)
-  select record_id, lane, recorded_at, kind, commitment from records;
+-- Records from before this migration are not queued: the database has no key to make their MAC with. A database that holds some starts
+-- anew; where it does not, the self-check names each of them as record_unlogged.
+
+-- Rows of the queue that no key of the hub wrote, put aside so that they hold up nobody. Kept as evidence, and looked at again by every
+-- sequencer that takes over: one that lacked a new key puts nothing out of the log for good.
+create table log_queue_refused (
+  refused_id bigint generated always as identity primary key,
+  record_id uuid not null,
+  lane int not null,
+  recorded_at timestamptz not null,
+  kind smallint not null,
+  commitment bytea not null,
+  mac bytea not null,
+  refused_at timestamptz not null
+);
 
 -- Leaf by leaf: which record it is of, and the 34 bytes that were hashed.
 create table log_leaf (
@@ -139,13 +154,14 @@ create table key_events (
   primary key (kid, state)
 );
 
-revoke all on log_queue, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature, record_months, erasures, erasure_approvals,
+revoke all on log_queue, log_queue_refused, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature, record_months, erasures, erasure_approvals,
   erasure_executions, record_releases, key_events from public;
-grant select on log_queue, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature, record_months, erasures, erasure_approvals,
+grant select on log_queue, log_queue_refused, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature, record_months, erasures, erasure_approvals,
   erasure_executions, record_releases, key_events to certhub_service;
 grant insert on log_queue, record_months, erasures, erasure_approvals, record_releases, key_events to certhub_service;
 -- The sequencer numbers what others recorded. It cannot add, change or remove a record, nor take back a leaf or a checkpoint.
 grant select, delete on log_queue to certhub_sequencer;
+grant select, insert, delete on log_queue_refused to certhub_sequencer;
 grant select, insert on log_leaf, log_checkpoint, log_cosignature to certhub_sequencer;
 grant select, insert, update on log_tile, log_state to certhub_sequencer;
 grant select on schema_migrations to certhub_sequencer;

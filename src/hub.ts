@@ -12,7 +12,7 @@ import type { ReportNames } from './audit/report/access-item.ts';
 import { reportHandlers } from './audit/report/report-routes.ts';
 import { receiptHandlers } from './audit/search/receipt-routes.ts';
 import { auditHandlers } from './audit/search/search-routes.ts';
-import { ensurePartitions, insertRecords, type RecordRow } from './audit/store.ts';
+import { ensurePartitions, insertRecords, type NewRecord } from './audit/store.ts';
 import { type Catalogue, watchCatalogue } from './catalogue/catalogue.ts';
 import { grantableFields } from './catalogue/certificate-type.ts';
 import { catalogueHandlers } from './catalogue/routes.ts';
@@ -58,7 +58,7 @@ export interface Basis {
   readonly log: Logger;
   readonly now: () => Date;
   /** Inserts the rows of one flush; a fault test wraps the real one. */
-  readonly insertAll?: (rows: readonly RecordRow[]) => Promise<void>;
+  readonly insertAll?: (rows: readonly NewRecord[]) => Promise<void>;
 }
 
 /** The hub without HTTP: what routes and commands work with. */
@@ -332,7 +332,16 @@ function hubHandlers(core: Core, tokens: Tokens): Handlers {
     }),
     ...logHandlers({ db, logOrigin: config.logOrigin, hubKeys: keys.hubKeys }),
     ...receiptHandlers({ db, keys, record }),
-    ...erasureHandlers({ write, recordIn, keys, tampered, db, record, retention: config.retentionMonths }),
+    ...erasureHandlers({
+      write,
+      recordIn,
+      keys,
+      tampered,
+      db,
+      record,
+      retention: config.retentionMonths,
+      registeredAt: async (clientId) => (await registry.read()).clients.get(clientId)?.createdAt,
+    }),
     ...auditHandlers({
       db,
       keys,

@@ -9,9 +9,10 @@ import { idBytes, newId, type RecordId } from '../ids.ts';
 import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
 import { commitRecord } from '../verification/commitment.ts';
 import type { Entry } from './entry.ts';
+import { queueMac, queueTime } from './log/queue-mac.ts';
 import { encodeBody, monthOf, recordValues } from './record-body.ts';
 import { columnsOf } from './record-columns.ts';
-import { insertRecordIn, probeRecording, type RecordRow } from './store.ts';
+import { insertRecordIn, type NewRecord, probeRecording } from './store.ts';
 
 declare const made: unique symbol;
 
@@ -43,8 +44,8 @@ export class RecordedRefusal extends Refusal {
 
 export interface RecorderDeps {
   /** Inserts all rows in one statement; resolves after the commit. A fault test wraps it. */
-  readonly insertAll: (rows: readonly RecordRow[]) => Promise<void>;
-  readonly keys: Pick<EncryptionKeys, 'recordBox'> & Pick<IndexKeys, 'searchKey'>;
+  readonly insertAll: (rows: readonly NewRecord[]) => Promise<void>;
+  readonly keys: Pick<EncryptionKeys, 'recordBox' | 'rowMac'> & Pick<IndexKeys, 'searchKey'>;
   readonly now: () => Date;
   /** Rows of one flush at most. */
   readonly maxBatch: number;
@@ -82,7 +83,7 @@ export function startRecorder({
   // The writer's lane is its shard key: all rows of a batch go to one shard.
   const lane = randomBytes(4).readUInt32BE() >>> 1;
 
-  const flush = async (rows: readonly RecordRow[]): Promise<undefined[]> => {
+  const flush = async (rows: readonly NewRecord[]): Promise<undefined[]> => {
     try {
       await insertAll(rows);
     } catch (error) {
@@ -91,7 +92,7 @@ export function startRecorder({
     }
     return rows.map(() => undefined);
   };
-  const enqueue: Coalescer<RecordRow, undefined> = coalesce(flush, { maxBatch, isPoison: isDataFault });
+  const enqueue: Coalescer<NewRecord, undefined> = coalesce(flush, { maxBatch, isPoison: isDataFault });
 
   const record: Recorder = async (entry) => {
     // While the database hangs, what piles up is bounded: nobody else begins to wait.
@@ -142,16 +143,18 @@ interface RowContext {
 }
 
 /** Builds the stored row: commitment over the canonical fields, body encrypted for its month, search columns as copies. */
-function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): RecordRow & { record_id: RecordId } {
+function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): NewRecord & { record_id: RecordId } {
   const recordId = entry.recordId ?? newId<RecordId>();
   const salt = randomBytes(32);
   const values = recordValues(entry, recordedAt);
   const { commitment, canonical } = commitRecord(idBytes(recordId), salt, values);
+  const columns = columnsOf(values, keys.searchKey);
   return {
     lane,
     record_id: recordId,
-    ...columnsOf(values, keys.searchKey),
+    ...columns,
     commitment,
+    queue_mac: queueMac(keys, { recordId, lane, at: queueTime(columns.recorded_at), kind: columns.kind, commitment }),
     // The commitment is bound as additional data: a body cannot be moved to another record.
     body: keys.recordBox(monthOf(recordedAt), entry.kind).seal(commitment, encodeBody(salt, canonical)),
   };

@@ -4,6 +4,9 @@ import type { Tables } from '../db/tables.ts';
 
 export type RecordRow = Tables['records'];
 
+/** A record to be written, with the MAC of its place in the queue of the log (`queueMac`). */
+export type NewRecord = RecordRow & { readonly queue_mac: Buffer };
+
 /** Columns of `records`, in the order in which a batch is written. */
 export const recordColumns = [
   'lane',
@@ -29,7 +32,7 @@ export const recordColumns = [
 ] as const;
 
 const rowType = `lane, record_id, recorded_at, kind, action, outcome, code, client_id, department_code, matter_code,
-      case_key, officer_key, holder_key, others, commitment, body, level, certificates, types, release_at`;
+      case_key, officer_key, holder_key, others, commitment, body, level, certificates, types, release_at, queue_mac`;
 
 /**
  * One statement for a batch of any size: arrays by column. Lists travel as text, since arrays of arrays cannot be unnested. The same
@@ -37,25 +40,28 @@ const rowType = `lane, record_id, recorded_at, kind, action, outcome, code, clie
  */
 const insertBatch = {
   name: 'records_insert',
-  text: `with stored as (
+  text: `with given as materialized (
+    select * from unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
+      $9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], $15::bytea[], $16::bytea[],
+      $17::text[], $18::text[], $19::text[], $20::timestamptz[], $21::bytea[])
+      as r(${rowType})),
+  stored as (
     insert into records (${recordColumns.join(', ')})
     select lane, record_id, recorded_at, kind, action, outcome, code, client_id, department_code, matter_code,
       case_key, officer_key, holder_key,
       case when others is null then null
         else (select array_agg(decode(key, 'hex')) from unnest(string_to_array(others, ',')) as key) end,
       commitment, body, level, string_to_array(certificates, ','), string_to_array(types, ','), release_at
-    from unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
-      $9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], $15::bytea[], $16::bytea[],
-      $17::text[], $18::text[], $19::text[], $20::timestamptz[])
-      as r(${rowType})
+    from given
     on conflict do nothing
-    returning record_id, lane, recorded_at, kind, commitment)
-  insert into log_queue (record_id, lane, recorded_at, kind, commitment)
-    select record_id, lane, recorded_at, kind, commitment from stored`,
+    returning record_id)
+  insert into log_queue (record_id, lane, recorded_at, kind, commitment, mac)
+    select record_id, lane, recorded_at, kind, commitment, queue_mac from given
+    where record_id in (select record_id from stored)`,
 };
 
-const valuesOf = (rows: readonly RecordRow[]): readonly unknown[] => {
-  const column = <K extends keyof RecordRow>(name: K) => rows.map((row) => row[name]);
+const valuesOf = (rows: readonly NewRecord[]): readonly unknown[] => {
+  const column = <K extends keyof NewRecord>(name: K) => rows.map((row) => row[name]);
   return [
     column('lane'),
     column('record_id'),
@@ -77,6 +83,7 @@ const valuesOf = (rows: readonly RecordRow[]): readonly unknown[] => {
     rows.map((row) => row.certificates?.join(',') ?? null),
     rows.map((row) => row.certificate_types?.join(',') ?? null),
     column('release_at'),
+    column('queue_mac'),
   ];
 };
 
@@ -84,15 +91,15 @@ const valuesOf = (rows: readonly RecordRow[]): readonly unknown[] => {
  * Inserts a batch and resolves after its commit (an implicit transaction is committed before pg reports it done).
  * Ids are made before: a batch whose acknowledgement got lost can be sent again and is stored once.
  */
-export const insertRecords = async (db: Database, rows: readonly RecordRow[]): Promise<void> => {
+export const insertRecords = async (db: Database, rows: readonly NewRecord[]): Promise<void> => {
   await db.query(insertBatch, valuesOf(rows));
 };
 
 /** Inserts one record and its place in the queue in the transaction of the change that it records. */
-export async function insertRecordIn(trx: Transaction<Tables>, row: RecordRow): Promise<void> {
+export async function insertRecordIn(trx: Transaction<Tables>, { queue_mac: mac, ...row }: NewRecord): Promise<void> {
   const { record_id, lane, recorded_at, kind, commitment } = row;
   await trx.insertInto('records').values(row).execute();
-  await trx.insertInto('log_queue').values({ record_id, lane, recorded_at, kind, commitment }).execute();
+  await trx.insertInto('log_queue').values({ record_id, lane, recorded_at, kind, commitment, mac }).execute();
 }
 
 /** Opens this month's partition and the next ones; the service role may do that through one function only. */
@@ -101,7 +108,7 @@ export async function ensurePartitions(db: Database): Promise<void> {
 }
 
 /** Whether the hub could write a record now: inserts one and rolls it back. Rejects if not. */
-export async function probeRecording(db: Database, row: RecordRow): Promise<void> {
+export async function probeRecording(db: Database, row: NewRecord): Promise<void> {
   const rolledBack = new Error('rolled back');
   try {
     await db.kysely.transaction().execute(async (trx) => {

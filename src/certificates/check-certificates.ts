@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely';
+import { countSteps } from '../audit/count-steps.ts';
 import type { Found } from '../audit/fsck/fsck-findings.ts';
 import type { FurtherCheck } from '../audit/fsck/fsck-options.ts';
 import type { Database } from '../db/database.ts';
@@ -81,7 +82,7 @@ async function judgeVersions(trx: Trx, box: Box, versions: readonly Version[]): 
   for (const row of rows) rowsOf.set(row.version_id, [...(rowsOf.get(row.version_id) ?? []), row]);
   const lives = await readLives(trx, versions);
   const published = await readStatus(trx, rows);
-  const recorded = await countRecords(trx, [...new Set(rows.map(({ identifier }) => identifier))]);
+  const recorded = await countSteps(trx, [...new Set(rows.map(({ identifier }) => identifier))]);
   return versions.flatMap((version): Found[] => {
     const own = rowsOf.get(version.version_id) ?? [];
     const name = `${version.series}/${version.version}`;
@@ -165,19 +166,6 @@ async function readStatus(trx: Trx, rows: readonly Certificate[]): Promise<Map<s
     trx,
   );
   return new Map(found.rows.map(({ list_id, idx, value }) => [`${list_id}/${idx}`, value]));
-}
-
-/** Each step of a certificate leaves one record. */
-async function countRecords(
-  trx: Trx,
-  identifiers: readonly string[],
-): Promise<{ readonly counts: ReadonlyMap<string, number>; readonly someErased: boolean }> {
-  const { rows } = await sql<{ identifier: string; records: number }>`
-    select i as identifier, count(*) as records from records r cross join unnest(r.certificates) as i
-    where r.certificates && ${identifiers}::text[] and r.kind = 2 and r.outcome = 'done' and i = any(${identifiers}::text[])
-    group by 1`.execute(trx);
-  const erased = await trx.selectFrom('erasure_executions').select('erasure_id').limit(1).executeTakeFirst();
-  return { counts: new Map(rows.map((row) => [row.identifier, row.records])), someErased: erased !== undefined };
 }
 
 /** The other way round: rows and status indexes that belong to no certificate of the directory; a status list a page. */

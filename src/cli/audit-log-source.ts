@@ -10,9 +10,12 @@ const maxFileBytes = 1_000_000;
 const attempts = 6;
 const timeoutMs = 30_000;
 
+/** True for an http(s) address, false for a folder. */
+export const isAddress = (place: string): boolean => /^https?:\/\//.test(place);
+
 /** Reads files of the log in a folder or at an http(s) address. */
 export function logSource(place: string): Pick<LogSource, 'read'> {
-  return { read: /^https?:\/\//.test(place) ? fromUrl(place.replace(/\/+$/, '')) : fromFolder(place) };
+  return { read: isAddress(place) ? fromUrl(place.replace(/\/+$/, '')) : fromFolder(place) };
 }
 
 function fromFolder(folder: string): LogSource['read'] {

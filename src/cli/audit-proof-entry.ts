@@ -8,7 +8,12 @@ import type { Report } from './audit-report.ts';
 /** Which log entry a proof is about, from what its holder has. */
 
 /** The 34 bytes, and what to say of them. */
-export type ProofEntry = { readonly entry: Buffer; readonly about: Report['facts'] };
+export type ProofEntry = {
+  readonly entry: Buffer;
+  readonly about: Report['facts'];
+  /** The answer, nothing of which is checked yet, and the record id that stands beside it in a lookup's JSON. */
+  readonly answer?: { readonly jws: string; readonly recordId?: string };
+};
 
 /** From `--answer`, or from `--kind` and `--commitment`. */
 export async function readEntry(options: {
@@ -41,9 +46,9 @@ function kindNumber(text: string): number {
 }
 
 function entryOfAnswer(file: string, text: string): ProofEntry {
-  const jws = jwsOf(text.replace(/^\ufeff/, '').trim());
-  const parsed = jws === undefined ? undefined : parseCompactJws(jws);
-  const { jti, commitment } = parsed?.ok === true ? parsed.value.payload : {};
+  const { jws = '', recordId } = jwsOf(text.replace(/^\ufeff/, '').trim());
+  const parsed = parseCompactJws(jws);
+  const { jti, commitment } = parsed.ok ? parsed.value.payload : {};
   const bytes = typeof commitment === 'string' ? decodeBase64url(commitment) : undefined;
   if (bytes?.length !== 32 || typeof commitment !== 'string') {
     throw new UsageError(`${file} is neither an answer of a hub nor the JSON of a lookup`);
@@ -53,13 +58,14 @@ function entryOfAnswer(file: string, text: string): ProofEntry {
     [{ en: 'commitment', zh: '承诺值' }, commitment],
   ];
   // an answer is always about an access
-  return { entry: logEntry(1, bytes), about };
+  return { entry: logEntry(1, bytes), about, answer: { jws, ...(recordId !== undefined && { recordId }) } };
 }
 
 /** The answer in a lookup's JSON, or the text itself. */
-function jwsOf(text: string): string | undefined {
-  if (!text.startsWith('{')) return text;
+function jwsOf(text: string): { jws?: string; recordId?: string } {
+  if (!text.startsWith('{')) return { jws: text };
   const parsed = parseJsonStrictly(text);
-  const answer = parsed.ok && isJsonObject(parsed.value) ? parsed.value['answer'] : undefined;
-  return typeof answer === 'string' ? answer : undefined;
+  const { answer, recordId } = parsed.ok && isJsonObject(parsed.value) ? parsed.value : {};
+  if (typeof answer !== 'string') return {};
+  return { jws: answer, ...(typeof recordId === 'string' && { recordId }) };
 }

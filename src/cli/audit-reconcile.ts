@@ -3,7 +3,7 @@ import { logEntry } from '../verification/commitment.ts';
 import { decodeBase64url, isJsonObject, type JsonObject, parseJsonBytesStrictly } from '../verification/encoding.ts';
 import type { LogPolicy } from '../verification/log-policy.ts';
 import { verifyProof } from '../verification/tlog-proof.ts';
-import { parseTrustBundle, type TrustBundle } from '../verification/trust-bundle.ts';
+import { readTrust } from './audit-answer-check.ts';
 import { isUsageError, readPolicy, readText, UsageError } from './audit-inputs.ts';
 import { ask } from './audit-log-source.ts';
 import { wordsOf } from './audit-log-words.ts';
@@ -111,12 +111,6 @@ function readTime(name: string, text: string | undefined): number | undefined {
   return time;
 }
 
-function readTrust(text: string, file: string): TrustBundle {
-  const read = parseTrustBundle(text.replace(/^\ufeff/, '').trim());
-  if (read.ok) return read.value;
-  throw new UsageError(`${file} is not a trust bundle; make one with certhub trust export`);
-}
-
 type Circumstances = {
   readonly policy: LogPolicy;
   readonly stored: StoredAnswers;
@@ -137,7 +131,7 @@ type Comparison = Circumstances & {
 const texts = {
   unknown_to_hub: {
     en: 'The hub does not know this record, for which it signed an answer.',
-    zh: '枢纽不认识该记录，却曾为其签署应答。',
+    zh: '平台不认识该记录，却曾为其签署答复。',
   },
   missing_in_log: {
     en: 'The record is not in the log, long after it was made.',
@@ -145,19 +139,19 @@ const texts = {
   },
   log_differs: {
     en: 'The log has another content for this record than the answer.',
-    zh: '日志中该记录的内容与应答不符。',
+    zh: '日志中该记录的内容与答复不符。',
   },
   hub_differs: {
     en: 'The hub now gives another commitment for this record than in its answer.',
-    zh: '枢纽现给出的承诺值与其应答不符。',
+    zh: '平台现给出的承诺值与其答复不符。',
   },
   hub_tampered: {
     en: 'The hub itself finds that its stored record was changed.',
-    zh: '枢纽自查发现其存储的记录被改动。',
+    zh: '平台自查发现其存储的记录被改动。',
   },
   no_answer_at_hand: {
     en: 'The hub answered a lookup under this client, and no answer to it is at hand: lost, or asked by somebody else.',
-    zh: '枢纽以该接入系统名义应答过一次用证，而此处无该应答：遗失，或为他人所查。',
+    zh: '平台以该接入系统名义答复过一次用证，而此处无该答复：遗失，或为他人所查。',
   },
 } as const satisfies Readonly<Record<string, Words>>;
 
@@ -207,7 +201,7 @@ async function proveAnswer({ url }: Options, to: Comparison, answer: StoredAnswe
   const verified = verifyProof({ proof: body.toString('utf8'), entry, policy: to.policy });
   if (verified.ok) to.proven++;
   else if (verified.reason === 'not_included') lacks(to, 'log_differs', where);
-  else to.faults.push({ where, code: verified.reason, ...wordsOf(verified.reason) });
+  else to.faults.push({ where, code: verified.reason, ...wordsOf(verified.reason, verified.signer) });
 }
 
 function codeOf(body: Buffer): string | undefined {
@@ -223,6 +217,7 @@ async function compareRecords(options: Options, to: Comparison): Promise<void> {
     ...(until !== undefined && { until: new Date(until).toISOString() }),
   };
   const search = searcher(options);
+  const seen = new Set<string>();
   let after: string | undefined;
   do {
     const { items, next } = await search({ ...range, limit: 1000, ...(after !== undefined && { after }) });
@@ -230,8 +225,15 @@ async function compareRecords(options: Options, to: Comparison): Promise<void> {
       throw new UsageError(`${options.url} did not answer as a hub does`);
     }
     for (const item of items) if (isJsonObject(item)) compareRecord(to, item);
-    after = next;
+    after = next === undefined ? undefined : unseen(seen, next, options.url);
   } while (after !== undefined);
+}
+
+/** Notes a page's cursor; pages that come again would be read for ever. */
+function unseen(seen: Set<string>, next: string, url: string): string {
+  if (seen.has(next)) throw new UsageError(`${url} gives the same page of records again`);
+  seen.add(next);
+  return next;
 }
 
 function compareRecord(to: Comparison, { recordId, recordedAt, action, outcome, commitment, state }: JsonObject): void {
@@ -290,28 +292,28 @@ function reportOf({ id, url }: Options, comparison: Comparison, compared: number
           ),
         ];
   return {
-    title: label('Own answers compared with the log', '自存应答与日志核对'),
+    title: label('Own answers compared with the log', '自存答复与日志核对'),
     facts: [
       [label('client', '接入系统'), `${id} @ ${url}`],
-      [label('answers kept', '自存应答'), `${stored.answers.size}, ${compared} in the time asked for 在所查时段`],
-      [label('answered lookups of the hub', '枢纽所列已应答用证'), String(listed)],
+      [label('answers kept', '自存答复'), `${stored.answers.size}, ${compared} in the time asked for 在所查时段`],
+      [label('answered lookups of the hub', '平台所列已答复用证'), String(listed)],
       [
         label('kept more than once', '重复保存'),
         repeated.length === 0 ? '0' : `${stored.duplicates.length}: ${repeated.join(', ')}`,
       ],
-      ...(erased > 0 ? [[label('records whose body is erased', '内容已删除的记录'), String(erased)] as const] : []),
+      ...(erased > 0 ? [[label('records whose body is erased', '内容已清除的记录'), String(erased)] as const] : []),
     ],
     proved: [
       label(
         `${proven} answers: signed by the hub, and their records are in the log under a checkpoint that fits your policy.`,
-        `${proven} 份应答：由枢纽签署，其记录位于符合您策略的检查点之下的日志中。`,
+        `${proven} 份答复：由平台签署，其记录位于符合您策略的检查点之下的日志中。`,
       ),
-      ...(waiting.length > 0 ? [] : [label('Both sides have the same answered lookups.', '双方的已应答用证一致。')]),
+      ...(waiting.length > 0 ? [] : [label('Both sides have the same answered lookups.', '双方的已答复用证一致。')]),
     ],
     notProved: [
       label(
         "That the hub listed all records of this client: the list is the hub's word. Only the log as a whole can be counted.",
-        '枢纽列出了该接入系统的全部记录：该清单为枢纽自述。',
+        '平台列出了该接入系统的全部记录：该清单为平台自述。',
       ),
     ],
     undecided,

@@ -8,6 +8,8 @@ export type Fault = Words & {
   /** Members that say where: `file`, `line`, `index` of the leaf, `recordId`. */
   readonly where: Readonly<Record<string, string | number>>;
   readonly code: string;
+  /** What was found to be proved stands all the same: it is about a damaged thing beside it. */
+  readonly aside?: true;
 };
 
 export type Report = {
@@ -29,10 +31,17 @@ export const exitCodeOf = ({ faults, undecided }: Report): number =>
   faults.length > 0 ? 17 : undecided.length > 0 ? 14 : 0;
 
 const results: Readonly<Record<number, Words>> = {
-  0: { en: 'Correct. Everything checked is proved.', zh: '正确。所核验内容均已证明。' },
+  0: {
+    en: 'Correct as far as listed under Proved. What stands under NOT proved was not checked.',
+    zh: '「已证明」各项成立；「未证明」各项未作核验。',
+  },
   14: { en: 'Nothing wrong was found, but not everything could be told.', zh: '未发现错误，但有内容无法判断。' },
   17: { en: 'WRONG. Do not rely on it.', zh: '有误。不可采信。' },
 };
+
+/** Nothing is proved by a thing that is wrong; a damaged checkpoint beside it takes nothing away. */
+const isSound = ({ faults, moreFaults }: Report): boolean =>
+  moreFaults === 0 && faults.every(({ aside }) => aside === true);
 
 /** The report for a person. */
 export function asText(report: Report): string {
@@ -42,8 +51,7 @@ export function asText(report: Report): string {
     if (items.length > 0) lines.push('', heading, ...items.map((item) => `  - ${item}`));
   };
   const both = ({ en, zh }: Words): string => `${en} ${zh}`;
-  // nothing is proved by a thing that is wrong
-  if (faults.length === 0) list('Proved 已证明', proved.map(both));
+  if (isSound(report)) list('Proved 已证明', proved.map(both));
   list('NOT proved 未证明', notProved.map(both));
   list('Could not be told 无法判断', undecided.map(both));
   list('Wrong 错误', faults.map(faultLine));
@@ -57,7 +65,7 @@ export function asText(report: Report): string {
 const placeNames: Readonly<Record<string, string>> = {
   file: 'file 文件',
   line: 'line 行',
-  index: 'leaf 条目',
+  index: 'leaf 叶序号（自 0 起）',
   place: 'place 位置',
   recordId: 'record 记录',
 };
@@ -77,7 +85,7 @@ export function asJson(report: Report): string {
     valid: code === 0,
     title,
     facts: named,
-    proved: faults.length === 0 ? proved : [],
+    proved: isSound(report) ? proved : [],
     notProved,
     undecided,
     faults,

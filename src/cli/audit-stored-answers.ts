@@ -79,12 +79,12 @@ function jwsOf(text: string): string | undefined {
 }
 
 const words = {
-  answer_unreadable: { en: 'This is no answer of a hub.', zh: '这不是枢纽的应答。' },
-  answer_false: { en: 'The hub did not sign this answer as it stands here.', zh: '该应答并非枢纽所签原文。' },
-  answer_of_another: { en: 'This answer was given to another client.', zh: '该应答系发给另一接入系统。' },
+  answer_unreadable: { en: 'This is no answer of a hub.', zh: '这不是平台的答复。' },
+  answer_false: { en: 'The hub did not sign this answer as it stands here.', zh: '该答复并非平台所签原文。' },
+  answer_of_another: { en: 'This answer was given to another client.', zh: '该答复系发给另一接入系统。' },
   answers_contradict: {
     en: 'Two answers with good signatures name the same record with different commitments: the hub contradicts itself.',
-    zh: '两份签名有效的应答以不同承诺值指向同一记录：枢纽自相矛盾。',
+    zh: '两份签名有效的答复以不同承诺值指向同一记录：平台自相矛盾。',
   },
 };
 

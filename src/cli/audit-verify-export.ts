@@ -1,7 +1,8 @@
 import { type ExportReport, startExportCheck } from '../verification/audit-export-check.ts';
 import type { OlderCheckpoint } from '../verification/log-check.ts';
 import type { LogPolicy } from '../verification/log-policy.ts';
-import { openInput, unreadable } from './audit-inputs.ts';
+import { insteadOfExport } from './audit-file-kind.ts';
+import { openInput, UsageError, unreadable } from './audit-inputs.ts';
 import type { Fault, Report, Words } from './audit-report.ts';
 import {
   checkpointFacts,
@@ -21,13 +22,15 @@ export async function checkExport(
   const handle = await openInput(file, 'the export');
   try {
     const buffer = Buffer.allocUnsafe(1 << 18);
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
+      const other = isFirst ? insteadOfExport(buffer.toString('utf8', 0, bytesRead)) : undefined;
+      if (other !== undefined) throw new UsageError(`${file} ${other}`);
       if (bytesRead === 0) break;
       checking.feed(buffer.subarray(0, bytesRead));
     }
   } catch (error) {
-    throw unreadable(file, 'the export', error);
+    throw error instanceof UsageError ? error : unreadable(file, 'the export', error);
   } finally {
     await handle.close();
   }
@@ -42,7 +45,7 @@ export async function checkExport(
   }));
   const report: Report = {
     title: label('Export of the audit log', '审计日志导出'),
-    facts: exportFacts(file, found),
+    facts: exportFacts(file, policy, found),
     proved: [...exportProved(policy, found), ...compared.proved],
     notProved: [...exportNotProved(found), ...withoutWitnesses(policy), notEverything],
     undecided: [...erasuresUndecided(found), ...compared.undecided],
@@ -54,16 +57,19 @@ export async function checkExport(
 
 function exportFacts(
   file: string,
+  policy: LogPolicy,
   { header, judged, leaves, opened, redacted, erased }: ExportReport,
 ): Report['facts'] {
-  const counts = `${leaves}: ${opened} opened 展示, ${redacted} redacted 遮蔽, ${erased} erased 已删除`;
+  const counts = `${leaves}: ${opened} opened 展示, ${redacted} redacted 遮蔽, ${erased} erased 已清除`;
   const range =
-    header?.kind === 'range' ? [[label('range', '区间'), `${header.begin} – ${(header.end ?? 0) - 1}`] as const] : [];
+    header?.kind === 'range'
+      ? [[label('range', '区间（序号自 0 起）'), `${header.begin} – ${(header.end ?? 0) - 1}`] as const]
+      : [];
   return [
     [label('file', '文件'), file],
-    ...(judged === undefined ? [] : checkpointFacts(judged)),
+    ...(judged === undefined ? [] : checkpointFacts(policy, judged)),
     ...range,
-    [label('leaves', '条目'), counts],
+    [label('leaves', '叶'), counts],
     ...(header === undefined ? [] : [[label('question', '查询'), JSON.stringify(header.question)] as const]),
   ];
 }
@@ -81,14 +87,15 @@ function exportProved(policy: LogPolicy, { header, judged, opened }: ExportRepor
     proved.push(
       label(
         `The range is complete: every leaf from ${header.begin} to ${(header.end ?? 0) - 1} of the log is in the file, once and in order.`,
-        `区间完整：日志第 ${header.begin} 至 ${(header.end ?? 0) - 1} 条全部在文件中，各一次且依序。`,
+        `区间完整：日志中序号 ${header.begin} 至 ${(header.end ?? 0) - 1}（自 0 起）的叶全部在文件中，各一次且依序。`,
       ),
     );
-  } else proved.push(label('Each of them is in the log at the place given.', '每条均位于日志所示位置。'));
+  } else
+    proved.push(label('Each of them is in the log at the place given.', '每条记录均位于日志中所示的序号（自 0 起）。'));
   return proved;
 }
 
-function exportNotProved({ header, redacted, erased }: ExportReport): Words[] {
+function exportNotProved({ header, redacted, erased, partlyHidden }: ExportReport): Words[] {
   const words = [
     label(
       'Who made the file, when, and what was asked for: the first line says so, the log does not. The record of the export itself does.',
@@ -103,10 +110,19 @@ function exportNotProved({ header, redacted, erased }: ExportReport): Words[] {
       ),
     );
   }
-  if (redacted > 0) words.push(label('What the redacted leaves say.', '遮蔽条目的内容。'));
+  const { records, fields } = partlyHidden;
+  if (fields > 0) {
+    words.push(
+      label(
+        `What the hidden fields say: ${fields} fields of ${records} opened records are hidden, and only their commitments are in the file.`,
+        `隐藏字段的内容：所展示记录中有 ${records} 条共 ${fields} 个字段被隐藏，文件中仅有其承诺值。`,
+      ),
+    );
+  }
+  if (redacted > 0) words.push(label('What the redacted leaves say.', '遮蔽的叶的内容。'));
   if (erased > 0) {
     words.push(
-      label('What the erased leaves said, and the record ids given for them.', '已删除条目的内容及其所示记录编号。'),
+      label('What the erased leaves said, and the record ids given for them.', '已清除的叶的内容及其所示记录编号。'),
     );
   }
   return words;
@@ -114,14 +130,26 @@ function exportNotProved({ header, redacted, erased }: ExportReport): Words[] {
 
 function erasuresUndecided({ erased, erasuresShown, erasuresNotShown }: ExportReport): Words[] {
   if (erased === erasuresShown) return [];
+  const count = erased - erasuresShown;
   const some = erasuresNotShown
     .slice(0, 10)
     .map(({ index, erasure }) => `${index}${erasure === null ? '' : ` (${erasure})`}`);
-  const list = `${some.join(', ')}${erased - erasuresShown > some.length ? ' …' : ''}`;
-  return [
+  const list = `${some.join(', ')}${count > some.length ? ' …' : ''}`;
+  const words = [
     label(
-      `Erasure not shown: by what right leaves were erased (${erased - erasuresShown}): ${list}. Ask for the records in parentheses; a leaf without one was erased without evidence.`,
-      `未示删除依据：${erased - erasuresShown} 个条目。请索取括号中的记录；无记录者为无据删除。`,
+      `Erasure not shown: by what right leaves were erased (${count}): ${list}. Ask for the records in parentheses; a leaf without one was erased without evidence.`,
+      `未示清除依据：${count} 片叶。请索取括号中的记录；无记录者为无据清除。`,
     ),
   ];
+  const resting = erasuresNotShown.flatMap(({ approvals }) => (approvals === undefined ? [] : [approvals]));
+  if (resting.length > 0) {
+    const ids = [...new Set(resting.flat())].slice(0, 10).join(', ');
+    words.push(
+      label(
+        `The records of the approvals must be exported as well, with their officer, client and detail shown: ${ids === '' ? 'the erasure names none' : ids}.`,
+        `批准的记录也须一并导出，并展示其经办人、接入系统和详情：${ids === '' ? '该清除未列出批准' : ids}。`,
+      ),
+    );
+  }
+  return words;
 }

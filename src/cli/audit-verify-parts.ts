@@ -10,13 +10,17 @@ import type { Fault, Report, Words } from './audit-report.ts';
 export const label = (en: string, zh: string): Words => ({ en, zh });
 
 /** What a checkpoint says, and who confirmed it. */
-export function checkpointFacts({ checkpoint, cosignedBy, cosignedAt }: JudgedCheckpoint): Report['facts'] {
+export function checkpointFacts(
+  policy: LogPolicy,
+  { checkpoint, cosignedBy, cosignedAt }: JudgedCheckpoint,
+): Report['facts'] {
+  const nobody = policy.witnesses.length === 0 ? 'not checked (no --policy) 未核验' : 'none 无';
   const witnesses = cosignedBy.map((name, at) => `${name} (${timeText(cosignedAt[at] ?? 0)})`);
   return [
     [label('log', '日志'), checkpoint.origin],
     [label('size of the log', '日志规模'), String(checkpoint.size)],
     [label('root', '根值'), checkpoint.root.toString('base64')],
-    [label('cosigned by', '见证方'), witnesses.length === 0 ? '–' : witnesses.join(', ')],
+    [label('cosigned by', '见证方'), witnesses.length === 0 ? nobody : witnesses.join(', ')],
   ];
 }
 
@@ -68,18 +72,24 @@ export function compareOlder(
   for (const { file, note } of older) {
     const judged = judgeCheckpoint(policy, note);
     if (!judged.ok) {
-      faults.push({ where: { file }, code: judged.reason, ...wordsOf(judged.reason) });
+      const { reason: code, signer } = judged;
+      faults.push({ where: { file }, code, ...wordsOf(code, signer), aside: true });
       continue;
     }
     const { origin, size, root } = judged.value.checkpoint;
     if (newer === undefined) continue;
     if (origin !== newer.origin)
-      faults.push({ where: { file }, code: 'older_is_of_another_log', ...wordsOf('older_is_of_another_log') });
+      faults.push({
+        where: { file },
+        code: 'older_is_of_another_log',
+        ...wordsOf('older_is_of_another_log'),
+        aside: true,
+      });
     else if (size !== newer.size) {
       undecided.push(
         label(
           `Checkpoint ${file} (${size} leaves) is not comparable without tiles: give --log, a folder or address of the log.`,
-          `检查点 ${file}（${size} 条）无日志文件无法比对：请以 --log 给出日志。`,
+          `检查点 ${file}（${size} 片叶）无日志文件无法比对：请以 --log 给出日志。`,
         ),
       );
     } else if (root.equals(newer.root))

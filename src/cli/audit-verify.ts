@@ -2,8 +2,10 @@ import { parseArgs } from 'node:util';
 import { checkLog, type LogReport, type OlderCheckpoint } from '../verification/log-check.ts';
 import type { JudgedCheckpoint, LogPolicy } from '../verification/log-policy.ts';
 import { verifyProof } from '../verification/tlog-proof.ts';
+import type { TrustBundle } from '../verification/trust-bundle.ts';
+import { checkAnswer, readTrust } from './audit-answer-check.ts';
 import { isUsageError, readPolicy, readText, UsageError } from './audit-inputs.ts';
-import { logSource } from './audit-log-source.ts';
+import { isAddress, logSource } from './audit-log-source.ts';
 import { wordsOf } from './audit-log-words.ts';
 import { readEntry } from './audit-proof-entry.ts';
 import { asJson, asText, exitCodeOf, printable, type Report, type Words } from './audit-report.ts';
@@ -24,6 +26,7 @@ export const help = `certhub audit verify: check audit evidence offline, without
   certhub audit verify EXPORT       an export of the audit log (.ndjson); - for standard input
   certhub audit verify PROOF        a .tlog-proof, with the record it is about:
       --answer FILE                 the answer (JWS) or the lookup's JSON that came with the record; or
+      --trust BUNDLE                with it the signature of the answer is checked too (see certhub trust export)
       --kind KIND --commitment TEXT its kind (access, certificate, … or number) and commitment (base64url)
   certhub audit verify --log PLACE  a whole log: a folder with its files, or its address (https://hub/log)
 
@@ -35,12 +38,14 @@ export const help = `certhub audit verify: check audit evidence offline, without
       --checkpoint FILE   a checkpoint you kept: is it part of the same history? May be repeated
       --json              print the result as JSON
 
-  Exit code: 0 correct, everything proved · 14 nothing wrong, but something could not be told (see there)
+  Exit code: 0 correct as far as listed under Proved · 14 nothing wrong, but something could not be told (see there)
   17 wrong · 2 wrong usage or something that cannot be read
 `;
 
-/** Runs `certhub audit verify …`. */
-export async function run(argv: readonly string[], io: CommandIo): Promise<number> {
+const maxBundleBytes = 128 * 2 ** 20;
+
+/** Runs `certhub audit verify …`; `clock` in epoch milliseconds. */
+export async function run(argv: readonly string[], io: CommandIo, clock: () => number = Date.now): Promise<number> {
   try {
     const options = readOptions(argv);
     if (options === undefined) {
@@ -50,7 +55,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<numbe
     const policy = await readPolicy(options.policy, options.logKeys);
     const older: OlderCheckpoint[] = [];
     for (const file of options.checkpoints) older.push({ file, note: await readText(file, 'the checkpoint') });
-    const report = await check(options, { policy, older, io });
+    const report = await check(options, { policy, older, io, now: clock() });
     io.stdout.write(options.json ? asJson(report) : asText(report));
     return exitCodeOf(report);
   } catch (error) {
@@ -73,6 +78,7 @@ function readOptions(argv: readonly string[]) {
       'log-key': { type: 'string', multiple: true, default: [] },
       checkpoint: { type: 'string', multiple: true, default: [] },
       answer: { type: 'string' },
+      trust: { type: 'string' },
       kind: { type: 'string' },
       commitment: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -83,12 +89,14 @@ function readOptions(argv: readonly string[]) {
   const [file, ...surplus] = positionals;
   if (surplus.length > 0) throw new UsageError(`unexpected: ${surplus.join(' ')}`);
   if (file === undefined && values.log === undefined) throw new UsageError('an export, a proof or --log is missing');
-  const { log, policy, answer, kind, commitment, json } = values;
+  const { log, policy, answer, trust, kind, commitment, json } = values;
+  if (trust !== undefined && answer === undefined) throw new UsageError('--trust is for the signature of --answer');
   return {
     file,
     log,
     policy,
     answer,
+    trust,
     kind,
     commitment,
     json,
@@ -97,7 +105,12 @@ function readOptions(argv: readonly string[]) {
   };
 }
 
-type Circumstances = { readonly policy: LogPolicy; readonly older: readonly OlderCheckpoint[]; readonly io: CommandIo };
+type Circumstances = {
+  readonly policy: LogPolicy;
+  readonly older: readonly OlderCheckpoint[];
+  readonly io: CommandIo;
+  readonly now: number;
+};
 
 async function check(options: Options, circumstances: Circumstances): Promise<Report> {
   const { file, log } = options;
@@ -123,49 +136,50 @@ async function check(options: Options, circumstances: Circumstances): Promise<Re
 async function checkProof(
   file: string,
   options: Options,
-  { policy, older }: Circumstances,
+  { policy, older, now }: Circumstances,
 ): Promise<{ report: Report; note?: string }> {
   const proof = await readText(file, 'the proof');
-  const { entry, about } = await readEntry(options);
+  const { entry, about, answer } = await readEntry(options);
+  const trust = await trustOf(options);
+  const signed = answer === undefined ? nothingSigned : checkAnswer(options.answer ?? '', answer, trust, now);
   const verified = verifyProof({ proof, entry, policy });
   const title = label('Proof that a record is in the log', '记录存在于日志的证明');
   const facts: Report['facts'] = [[label('file', '文件'), file], ...about];
   const notProved = [
+    ...signed.notProved,
     label(
       'What the record says: its commitment is proved, its content is not in a proof.',
       '记录内容：证明的是其承诺值。',
     ),
-    ...(options.answer === undefined
-      ? []
-      : [
-          label(
-            'That the answer was signed by the hub: see certhub verify.',
-            '应答由枢纽签署：请用 certhub verify 核验。',
-          ),
-        ]),
     ...withoutWitnesses(policy),
   ];
   if (!verified.ok) {
-    const code = verified.reason;
-    const faults = [{ where: { file }, code, ...wordsOf(code) }];
+    const { reason: code, signer } = verified;
+    const faults = [{ where: { file }, code, ...wordsOf(code, signer) }, ...signed.faults];
     return { report: { title, facts, proved: [], notProved, undecided: [], faults, moreFaults: 0 } };
   }
   const compared = compareOlder(policy, older, verified.value.checkpoint);
   const { index } = verified.value;
   const included = label(
     `A record with this commitment is leaf ${index} of the log.`,
-    `具有该承诺值的记录是日志第 ${index} 条。`,
+    `具有该承诺值的记录是日志中的叶，序号 ${index}（自 0 起）。`,
   );
   const report: Report = {
     title,
-    facts: [...facts, ...checkpointFacts(verified.value), [label('leaf', '条目'), String(index)]],
-    proved: [signedBy(policy, verified.value), included, ...compared.proved],
+    facts: [...facts, ...checkpointFacts(policy, verified.value), [label('leaf', '叶序号（自 0 起）'), String(index)]],
+    proved: [signedBy(policy, verified.value), included, ...signed.proved, ...compared.proved],
     notProved,
     undecided: compared.undecided,
-    faults: compared.faults,
+    faults: [...signed.faults, ...compared.faults],
     moreFaults: 0,
   };
   return { report, note: proof.slice(proof.indexOf('\n\n') + 2) };
+}
+
+const nothingSigned = { proved: [], notProved: [], faults: [] };
+
+async function trustOf({ trust }: Options): Promise<TrustBundle | undefined> {
+  return trust === undefined ? undefined : readTrust(await readText(trust, 'the trust bundle', maxBundleBytes), trust);
 }
 
 async function checkWholeLog(place: string, { policy, older, io }: Circumstances): Promise<Report> {
@@ -178,17 +192,22 @@ async function checkWholeLog(place: string, { policy, older, io }: Circumstances
     }
   };
   const found = await checkLog({ ...logSource(place), progress }, policy, older);
-  const faults = found.findings.map(({ file, index, code }) => {
+  if (found.findings.some(({ code }) => code === 'checkpoint_missing')) {
+    const at = `${place.replace(/\/+$/, '')}/checkpoint`;
+    const hint = isAddress(place) ? 'does the address end in /log?' : 'is it the folder of a log?';
+    throw new UsageError(`no checkpoint at ${at}: ${hint} 该处没有检查点。`);
+  }
+  const faults = found.findings.map(({ file, index, code, signer, aside }) => {
     const where = { file, ...(index !== undefined && { [code === 'tile_differs' ? 'place' : 'index']: index }) };
-    return { where, code, ...wordsOf(code) };
+    return { where, code, ...wordsOf(code, signer), ...(aside === true && { aside }) };
   });
   const { judged } = found;
   return {
     title: label('The whole log', '完整日志'),
     facts: [
       [label('read from', '读取自'), place],
-      ...(judged === undefined ? [] : checkpointFacts(judged)),
-      [label('leaves read', '已读条目'), `${found.leaves} (${found.files} files 文件)`],
+      ...(judged === undefined ? [] : checkpointFacts(policy, judged)),
+      [label('leaves read', '已读叶'), `${found.leaves} (${found.files} files 文件)`],
     ],
     proved: judged === undefined ? [] : logProved(policy, judged, found),
     notProved: [
@@ -209,12 +228,12 @@ const logProved = (policy: LogPolicy, judged: JudgedCheckpoint, { leaves, consis
   signedBy(policy, judged),
   label(
     `All ${leaves} entries and every tile of hashes are those the checkpoint was signed over.`,
-    `全部 ${leaves} 个条目及散列文件均与所签检查点一致。`,
+    `全部 ${leaves} 片叶及散列文件均与所签检查点一致。`,
   ),
   ...consistentWith.map(({ file, size }) =>
     label(
       `The log begins with the ${size} leaves of checkpoint ${file}: nothing of them was changed.`,
-      `日志以检查点 ${file} 的 ${size} 条开头，未被改动。`,
+      `日志以检查点 ${file} 的 ${size} 片叶开头，未被改动。`,
     ),
   ),
 ];

@@ -7,6 +7,7 @@ import { certificateCheck, statusCheck } from '../certificates/check-certificate
 import { readConfig } from '../config.ts';
 import { loadKeys } from '../signing/key-store.ts';
 import { type LogPolicy, parseLogPolicy } from '../verification/log-policy.ts';
+import { printable } from './audit-report.ts';
 import { fsckProgress } from './fsck-progress.ts';
 import { readRegistryNow } from './fsck-registry.ts';
 import type { CommandIo } from './keys.ts';
@@ -30,6 +31,12 @@ export const help = `certhub fsck: proves the audit log of a live hub against it
 
   Exit code 0: nothing found; 1: findings; 2: wrong usage; 3: could not finish.
 `;
+
+/** What to do with findings; the order matters: whoever repairs destroys evidence. */
+const advice = [
+  'Keep this report, a copy of the database and the last checkpoint; do not repair anything; compare with a replica or a backup.',
+  '请保留本报告、数据库副本和最近的检查点；不要修复任何数据；与副本或备份核对。',
+];
 
 const exitCodes = { clean: 0, findings: 1, usage: 2, unfinished: 3 } as const;
 
@@ -57,7 +64,9 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<numbe
       io.stderr.write(`certhub fsck: ${error.message}\n`);
       return exitCodes.usage;
     }
-    io.stderr.write(`certhub fsck: could not finish: ${error instanceof Error ? error.message : 'failed'}\n`);
+    io.stderr.write(
+      `certhub fsck: could not finish: ${printable(error instanceof Error ? error.message : 'failed')}\n`,
+    );
     return exitCodes.unfinished;
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
@@ -110,6 +119,9 @@ async function check(options: Options, io: CommandIo, signal: AbortSignal): Prom
   const config = readConfig(io.env, { nodeVersion: process.versions.node });
   const policy = readPolicy(options.policy ?? config.witnessPolicy);
   const resumed = options.state === undefined ? undefined : readState(options.state, options);
+  if (!existsSync(config.keysDir)) {
+    throw new UsageError(`there is no keys folder at ${config.keysDir}: set CERTHUB_KEYS_DIR to the keys of this hub`);
+  }
   const keys = loadKeys(config.keysDir, { mode: config.mode });
   const { db, close } = await openDatabase(config, (line) => void io.stderr.write(`${line}\n`), false);
   const progress = fsckProgress(io.stderr);
@@ -141,7 +153,11 @@ async function check(options: Options, io: CommandIo, signal: AbortSignal): Prom
     );
     progress.end();
     keep.end(state);
-    io.stdout.write(options.json ? `${JSON.stringify(reportOf(state), null, 2)}\n` : textOf(state));
+    io.stdout.write(
+      options.json
+        ? `${JSON.stringify(reportOf(state, policy), null, 2)}\n`
+        : textOf(state, policy, from !== undefined || until !== undefined),
+    );
     if (state.step !== 'done') return exitCodes.unfinished;
     return countFindings(state.findings) === 0 ? exitCodes.clean : exitCodes.findings;
   } finally {
@@ -215,7 +231,7 @@ function keeper(file: string | undefined) {
 }
 
 /** What `--json` prints. */
-function reportOf(state: FsckState): object {
+function reportOf(state: FsckState, policy: LogPolicy | undefined): object {
   const { trail, figures, findings } = state;
   return {
     format: 'certhub-fsck-report/1',
@@ -228,9 +244,10 @@ function reportOf(state: FsckState): object {
     figures,
     checkpoints: trail.checkpoints,
     witnesses: {
-      cosignedSize: trail.cosignedSize,
-      quorumSize: trail.witnessed?.size ?? null,
-      leavesBehind: trail.newest === null ? null : trail.newest.size - (trail.cosignedSize ?? 0),
+      checked: policy !== undefined,
+      quorumSize: policy === undefined ? null : (trail.witnessed?.size ?? 0),
+      leavesBehind:
+        trail.newest === null || policy === undefined ? null : trail.newest.size - (trail.witnessed?.size ?? 0),
       cosignaturesUnchecked: trail.unchecked,
     },
     count: countFindings(findings),
@@ -239,25 +256,35 @@ function reportOf(state: FsckState): object {
   };
 }
 
-function textOf(state: FsckState): string {
+function textOf(state: FsckState, policy: LogPolicy | undefined, isRange: boolean): string {
   const { figures, trail, findings } = state;
   const count = countFindings(findings);
   const lines = [
     `log ${state.origin ?? '(none yet)'}: ${figures.leaves} leaves, ${trail.checkpoints} checkpoints`,
     `records: ${figures.records} looked at, ${figures.opened} whole, ${figures.erased} erased by right`,
-    ...(trail.newest === null
-      ? []
-      : [
-          `witnesses: cosigned up to ${trail.cosignedSize ?? 0} of ${trail.newest.size}${trail.unchecked === 0 ? '' : `; ${trail.unchecked} cosignatures of witnesses that no policy names`}`,
-        ]),
+    ...(isRange && figures.records === 0 && state.step === 'done'
+      ? ['no record of these months: --from and --until leave nothing to open']
+      : []),
+    ...(trail.newest === null ? [] : [`witnesses: ${witnessText(trail, policy)}`]),
     ...(state.step === 'done' ? [] : ['STOPPED before the end: start it again with the same --state to go on']),
-    count === 0 ? `nothing found${state.step === 'done' ? '' : ' so far'}` : `${count} FINDINGS`,
+    count === 0
+      ? `nothing found${state.step === 'done' ? '' : ' so far'}`
+      : `${count} ${count === 1 ? 'FINDING' : 'FINDINGS'}`,
     ...findings.listed.map(({ code, place, says }) => `${code} ${placeText(place)}: ${says}`),
     ...(count > findings.listed.length
       ? [`… and ${count - findings.listed.length} more, by code: ${JSON.stringify(findings.counts)}`]
       : []),
+    ...(count === 0 ? [] : advice),
   ];
-  return `${lines.join('\n')}\n`;
+  // Names of places come from the database, which is what is in doubt.
+  return lines.map((line) => `${printable(line)}\n`).join('');
+}
+
+function witnessText({ newest, witnessed, unchecked }: FsckState['trail'], policy: LogPolicy | undefined): string {
+  if (policy === undefined) return 'cosignatures not checked: no policy';
+  if (policy.quorum === undefined) return 'the policy asks for no quorum';
+  const others = unchecked === 0 ? '' : `; ${unchecked} cosignatures of witnesses that the policy does not name`;
+  return `quorum up to ${witnessed?.size ?? 0} of ${newest?.size ?? 0}${others}`;
 }
 
 const placeText = (place: object): string =>

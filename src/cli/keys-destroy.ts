@@ -45,6 +45,8 @@ export async function destroyMonthKeys(input: {
       {
         db,
         keys,
+        hubKeys: keys.hubKeys,
+        logOrigin: config.logOrigin,
         recordIn: recorder.recordIn,
         now: clock,
         destroy: (wanted, kindsOfMonth) => destroyRecordKeys({ directory, month: wanted, kinds: kindsOfMonth, now }),

@@ -221,7 +221,7 @@ function asText(outcome: Outcome, trust: TrustBundle, at: number): string {
 }
 
 const answerLines = (answer: AnswerPayload): string[] => [
-  `Answer 应答 ${answer.jti} of ${answer.iss} to ${answer.aud}, ${isoTime(answer.iat)}`,
+  `Answer 答复 ${answer.jti} of ${answer.iss} to ${answer.aud}, ${isoTime(answer.iat)}`,
   ...answer.certificates.map(
     ({ certificateIdentifier, status, level, compare }) =>
       `  ${certificateIdentifier}: ${status}, ${level}${compare === undefined ? '' : ` ${JSON.stringify(compare)}`}`,

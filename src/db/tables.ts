@@ -4,7 +4,7 @@ import type { Generated } from 'kysely';
  * Every table, once. Owners (a test searches each store for tables it does not own):
  * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types ·
  * certificates/: certificates, certificate_versions, certificate_events, seal_headers, status_lists, status_entries ·
- * grants/: grants, grant_usage · audit/: records, log_queue, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature,
+ * grants/: grants, grant_usage · audit/: records, log_queue, log_queue_refused, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature,
  * record_months, erasures, erasure_approvals, erasure_executions, record_releases, key_events ·
  * db/: registry_versions, idempotency_keys, schema_migrations.
  */
@@ -126,7 +126,17 @@ export interface Tables {
     certificate_types: string[] | null;
     release_at: Date | null;
   };
-  log_queue: { record_id: string; lane: number; recorded_at: Date; kind: number; commitment: Buffer };
+  log_queue: { record_id: string; lane: number; recorded_at: Date; kind: number; commitment: Buffer; mac: Buffer };
+  log_queue_refused: {
+    refused_id: Generated<number>;
+    record_id: string;
+    lane: number;
+    recorded_at: Date;
+    kind: number;
+    commitment: Buffer;
+    mac: Buffer;
+    refused_at: Date;
+  };
   log_leaf: { leaf_index: number; record_id: string; lane: number; recorded_at: Date; entry: Buffer };
   log_tile: { level: number; tile_index: number; width: number; hashes: Buffer };
   log_state: {

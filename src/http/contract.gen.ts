@@ -861,7 +861,7 @@ export interface paths {
         put?: never;
         /**
          * Propose an erasure
-         * @description Of the body of one record, at any time on its legal basis, or of all bodies of a month once the month is sealed and the retention of each kind is over. Two other officers have to approve, through two different clients; then the owner of the database executes it (`certhub audit erase`). The leaf in the log and the record's id, time, kind and commitment always stay. Evidence of erasures, month seals, keys and releases can never be erased.
+         * @description Of the body of one record on its legal basis (of kinds certificate and registry only after their retention), or of all bodies of a month once the month is sealed and the retention of each kind is over; never of a record under secrecy before its release. Two other officers have to approve, through two other clients of two departments, one of them an auditor's; then the owner of the database executes it (`certhub audit erase`). The leaf in the log and the record's id, time, kind and commitment always stay. Evidence of erasures, month seals, keys and releases can never be erased.
          */
         post: operations["proposeErasure"];
         delete?: never;
@@ -881,7 +881,7 @@ export interface paths {
         put?: never;
         /**
          * Approve or reject an erasure
-         * @description By an officer who neither proposed it nor decided about it yet; two approvals come from two different clients. One rejection ends it.
+         * @description By an officer who neither proposed it nor decided about it yet. Approvals come from two clients of two departments, neither of them the client that proposed, both registered before the proposal, at least one with role auditor. One rejection ends it.
          */
         post: operations["approveErasure"];
         delete?: never;

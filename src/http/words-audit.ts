@@ -68,7 +68,7 @@ export const auditWords = {
     },
     next: {
       en: 'Wait some seconds and try again. If it stays so, ask the operator whether the sequencer runs and the witnesses answer; searches work meanwhile.',
-      zh: '请数秒后重试。若仍如此，请向运维方确认定序程序是否运行、见证方是否应答；其间检索不受影响。',
+      zh: '请数秒后重试。若仍如此，请向运维方确认定序程序是否运行、见证方是否回应；其间检索不受影响。',
     },
   },
   not_in_log_yet: {
@@ -88,7 +88,7 @@ export const auditWords = {
     title: { en: 'Range not covered by the checkpoint', zh: '区间尚未被检查点覆盖' },
     detail: {
       en: 'The range reaches beyond the published checkpoint; context says how many leaves that covers.',
-      zh: '所请求的区间超出已发布检查点的范围，其覆盖的条数见 context。',
+      zh: '所请求的区间超出已发布检查点的范围，其覆盖的叶数见 context。',
     },
     next: {
       en: 'End the range at publishedSize or before, or wait until a later checkpoint is published.',

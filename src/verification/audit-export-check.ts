@@ -1,7 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { ExportHeader, OpenedLeaf } from './audit-export.ts';
-import { type Erasures, judgeErasures, noErasures, noteAct, noteErased } from './audit-export-erasures.ts';
+import {
+  type ErasureNotShown,
+  type Erasures,
+  judgeErasures,
+  noErasures,
+  noteAct,
+  noteErased,
+} from './audit-export-erasures.ts';
 import { type ExportFault, type ExportFinding, finding } from './audit-export-faults.ts';
 import { readHeader, readLeaf, readTrailer, trailerStart } from './audit-export-lines.ts';
 import { type OpenedLine, scanOpened } from './audit-export-scan.ts';
@@ -40,10 +47,12 @@ export type ExportReport = {
   readonly opened: number;
   readonly redacted: number;
   readonly erased: number;
-  /** Erased leaves whose erasure record is opened in the same file. */
+  /** Opened records of which some fields are hidden, and how many fields of them. */
+  readonly partlyHidden: { readonly records: number; readonly fields: number };
+  /** Erased leaves whose erasure record is opened in the same file, and its approvals too. */
   readonly erasuresShown: number;
   /** Erased leaves for which that cannot be said, the first hundred of them. */
-  readonly erasuresNotShown: readonly { readonly index: number; readonly erasure: string | null }[];
+  readonly erasuresNotShown: readonly ErasureNotShown[];
 };
 
 /** An export being checked: its bytes in any pieces, then `end`. Neither throws, whatever the bytes. */
@@ -73,6 +82,7 @@ type State = {
   /** Index of the leaf before. */
   previous: number;
   readonly counts: { opened: number; redacted: number; erased: number };
+  readonly partlyHidden: { records: number; fields: number };
   readonly erasures: Erasures;
 };
 
@@ -93,6 +103,7 @@ export function startExportCheck(policy: LogPolicy): ExportCheck {
     range: undefined,
     previous: -1,
     counts: { opened: 0, redacted: 0, erased: 0 },
+    partlyHidden: { records: 0, fields: 0 },
     erasures: noErasures(),
   };
   const digest = createHash('sha256');
@@ -188,7 +199,7 @@ function judgeHeader(state: State, header: ExportHeader): void {
     state.checkpoint = judged.value.checkpoint;
     if (!judged.value.quorum) report(state, 'quorum_not_met');
   } else {
-    report(state, judged.reason);
+    report(state, judged.reason, undefined, judged.signer);
     // what is in the file can still be compared with what it claims
     state.checkpoint = claimedCheckpoint(header.checkpoint);
   }
@@ -232,6 +243,10 @@ function takeLeaf(state: State, text: Buffer): void {
 
 function takeOpened(state: State, line: OpenedLine): void {
   state.counts.opened++;
+  if (line.hidden > 0) {
+    state.partlyHidden.records++;
+    state.partlyHidden.fields += line.hidden;
+  }
   checkPlace(state, line.index);
   checkOpened(state, line);
   checkHash(state, line.index, line.entry, line.path);
@@ -253,6 +268,7 @@ function openedLine(leaf: OpenedLeaf): OpenedLine {
     entry: bytesOf(leaf.entry),
     commitment: commitmentOfFields(id, commitments),
     saidKind: fields.kind?.canonical,
+    hidden: Object.keys(hidden).length,
     path: path?.map(bytesOf),
   };
 }
@@ -346,11 +362,11 @@ function takeEnd(state: State, held: number): void {
 }
 
 function reportOf(state: State): ExportReport {
-  const { header, judged, counts } = state;
+  const { header, judged, counts, partlyHidden } = state;
   const { shown, notShown, wrong } = judgeErasures(state.erasures, exportKinds);
-  for (const { line, index, erasure } of wrong) {
+  for (const { line, index, erasure, code } of wrong) {
     state.line = line;
-    report(state, 'erasure_wrong', index, erasure);
+    report(state, code, index, erasure);
   }
   return {
     findings: state.findings,
@@ -359,6 +375,7 @@ function reportOf(state: State): ExportReport {
     ...(judged !== undefined && { judged }),
     leaves: countOf(state),
     ...counts,
+    partlyHidden,
     erasuresShown: shown,
     erasuresNotShown: notShown,
   };

@@ -30,19 +30,31 @@ type Said = {
   readonly month?: string;
   readonly kinds?: readonly string[];
 };
-/** With its own place in the log; undefined when its record does not show what it did. */
-type Act = (Said & { readonly index: number }) | undefined;
+/** A step of an erasure as its record shows it; what it hides is undefined. */
+type Step = {
+  /** Its own place in the log. */
+  readonly index: number;
+  readonly step: 'executed' | 'approved' | 'rejected' | 'other' | undefined;
+  readonly erasureId: string | undefined;
+  /** The text of the target, spelled canonically. */
+  readonly target: string | undefined;
+  readonly clientId: string | undefined;
+  readonly officerId: string | undefined;
+  /** Of an execution: the records of its approvals. */
+  readonly approvals: readonly string[];
+  readonly said: Said;
+};
 
 export type Erasures = {
   readonly claimed: Map<string, Claim>;
-  readonly acts: Map<string, Act>;
+  readonly steps: Map<string, Step>;
   /** Records that leaves name as acts and that are none. */
   readonly others: Set<string>;
   /** Leaves without an act. */
   readonly bare: number[];
 };
 
-export const noErasures = (): Erasures => ({ claimed: new Map(), acts: new Map(), others: new Set(), bare: [] });
+export const noErasures = (): Erasures => ({ claimed: new Map(), steps: new Map(), others: new Set(), bare: [] });
 
 /** Takes note of an erased leaf of this kind, in this line. */
 export function noteErased({ claimed, bare }: Erasures, leaf: ErasedLeaf, kind: number, line: number): void {
@@ -69,20 +81,42 @@ export function noteErased({ claimed, bare }: Erasures, leaf: ErasedLeaf, kind: 
 const timeOf = (recordId: string): number => Number.parseInt(recordId.replace('-', '').slice(0, 12), 16);
 
 /** Takes note of an opened record of kind erasure. */
-export function noteAct({ acts }: Erasures, leaf: OpenedLeaf): void {
-  if (acts.size >= maxActs) return;
-  const said = saidBy(leaf);
-  acts.set(leaf.recordId, said && { ...said, index: leaf.index });
+export function noteAct({ steps }: Erasures, leaf: OpenedLeaf): void {
+  if (steps.size < maxActs) steps.set(leaf.recordId, stepOf(leaf));
 }
 
-function saidBy({ fields }: OpenedLeaf): Said | undefined {
-  const parsed = fields.detail === undefined ? undefined : parseJsonStrictly(fields.detail.canonical);
-  if (parsed?.ok !== true || !isJsonObject(parsed.value) || fields.action === undefined) return undefined;
-  const { step, target, leafIndex } = parsed.value;
-  // a proposal or an approval erases nothing
-  if (fields.action.canonical !== '"executeErasure"' || step !== 'executed' || !isJsonObject(target)) return {};
-  return saidOf(target, leafIndex);
+/** The steps that the record of an action can be. */
+const stepsOf: Readonly<Record<string, readonly string[]>> = {
+  executeErasure: ['executed'],
+  approveErasure: ['approved', 'rejected'],
+};
+
+function stepOf({ index, fields }: OpenedLeaf): Step {
+  const shown = (name: 'action' | 'client' | 'officer' | 'detail'): unknown => {
+    const parsed = parseJsonStrictly(fields[name]?.canonical ?? '');
+    return parsed.ok ? parsed.value : undefined;
+  };
+  const { erasureId, step, target, leafIndex, approvals } = membersOf(shown('detail'));
+  const action = shown('action');
+  const isKnown = fields.detail !== undefined && action !== undefined;
+  // the action and the step must say the same
+  const isStep = Object.entries(stepsOf).some(
+    ([each, names]) => each === action && names.some((name) => name === step),
+  );
+  return {
+    index,
+    step: isKnown ? ((isStep ? step : 'other') as Step['step']) : undefined,
+    erasureId: textOf(erasureId),
+    target: isJsonObject(target) ? JSON.stringify(target) : undefined,
+    clientId: textOf(membersOf(shown('client'))['clientId']),
+    officerId: textOf(membersOf(shown('officer'))['id']),
+    approvals: Array.isArray(approvals) ? approvals.filter((each) => typeof each === 'string') : [],
+    said: isJsonObject(target) ? saidOf(target, leafIndex) : {},
+  };
 }
+
+const membersOf = (value: unknown): JsonObject => (isJsonObject(value) ? value : {});
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
 function saidOf({ recordId, month, kinds }: JsonObject, leafIndex: unknown): Said {
   if (typeof recordId === 'string') return { recordId, ...(typeof leafIndex === 'number' && { leafIndex }) };
@@ -90,50 +124,98 @@ function saidOf({ recordId, month, kinds }: JsonObject, leafIndex: unknown): Sai
   return typeof month === 'string' ? { month, kinds: named } : {};
 }
 
-/** What is to be said of the erased leaves when the whole file was read. */
-export type ErasureReport = {
-  /** Erased leaves whose act is shown and is about them. */
-  readonly shown: number;
-  /** Erased leaves for which the file does not show by what right; the first hundred. */
-  readonly notShown: readonly { readonly index: number; readonly erasure: string | null }[];
-  /** Acts that are no acts, or are about something else. */
-  readonly wrong: readonly { readonly line: number; readonly index: number; readonly erasure: string }[];
+/** An erasure that the file does not show: `approvals` are those it rests on, where the act itself is shown. */
+export type ErasureNotShown = {
+  readonly index: number;
+  readonly erasure: string | null;
+  readonly approvals?: readonly string[];
 };
 
-/** Brings leaves and acts together. `kindNames` as numbered in log entries. */
+/** What is to be said of the erased leaves when the whole file was read. */
+export type ErasureReport = {
+  /** Erased leaves whose act is shown with its approvals, and is about them. */
+  readonly shown: number;
+  /** Erased leaves for which the file does not show by what right; the first hundred. */
+  readonly notShown: readonly ErasureNotShown[];
+  /** Acts that are no acts, are about something else, or were not approved. */
+  readonly wrong: readonly {
+    readonly line: number;
+    readonly index: number;
+    readonly erasure: string;
+    readonly code: 'erasure_wrong' | 'erasure_not_approved';
+  }[];
+};
+
+/** Brings leaves, acts and approvals together. `kindNames` as numbered in log entries. */
 export function judgeErasures(
-  { claimed, acts, others, bare }: Erasures,
+  { claimed, steps, others, bare }: Erasures,
   kindNames: { readonly [kind: number]: string },
 ): ErasureReport {
   let shown = 0;
-  const notShown: { index: number; erasure: string | null }[] = bare.map((index) => ({ index, erasure: null }));
-  const wrong: { line: number; index: number; erasure: string }[] = [];
+  const notShown: ErasureNotShown[] = bare.map((index) => ({ index, erasure: null }));
+  const wrong: ErasureReport['wrong'][number][] = [];
+  const rejected = new Set([...steps.values()].filter(({ step }) => step === 'rejected').map((each) => each.erasureId));
   for (const [erasure, claim] of claimed) {
     const { line, index, leaves } = claim;
-    const act = acts.get(erasure);
-    if (others.has(erasure) || (act !== undefined && !isAbout(act, claim, kindNames))) {
-      wrong.push({ line, index, erasure });
-    } else if (act !== undefined) {
-      shown += leaves;
-    } else if (notShown.length < maxListed) {
-      notShown.push({ index, erasure });
+    const act = steps.get(erasure);
+    const verdict = others.has(erasure)
+      ? 'erasure_wrong'
+      : verdictOn(act, claim, kindNames, (of) => approval(of, steps, rejected));
+    if (verdict === 'shown') shown += leaves;
+    else if (verdict !== 'not_shown') wrong.push({ line, index, erasure, code: verdict });
+    else if (notShown.length < maxListed) {
+      notShown.push({ index, erasure, ...(act?.step !== undefined && { approvals: act.approvals }) });
     }
   }
   return { shown, notShown, wrong };
 }
 
-function isAbout(act: NonNullable<Act>, claim: Claim, kindNames: { readonly [kind: number]: string }): boolean {
+type Verdict = 'shown' | 'not_shown' | 'erasure_wrong' | 'erasure_not_approved';
+
+/** Of an act that is not in the file, or hides what it did, nothing can be said. */
+function verdictOn(
+  act: Step | undefined,
+  claim: Claim,
+  kindNames: { readonly [kind: number]: string },
+  approvalOf: (act: Step) => Verdict,
+): Verdict {
+  if (act?.step === undefined) return 'not_shown';
+  return isAbout(act, claim, kindNames) ? approvalOf(act) : 'erasure_wrong';
+}
+
+/** Two officers through two clients approved this erasure of this target before it, and nobody rejected it. */
+function approval(act: Step, steps: ReadonlyMap<string, Step>, rejected: ReadonlySet<string | undefined>): Verdict {
+  const { erasureId, target, index } = act;
+  if (erasureId !== undefined && rejected.has(erasureId)) return 'erasure_not_approved';
+  const approvals = [...new Set(act.approvals)].map((id) => steps.get(id));
+  const whole = approvals.filter((each) => each !== undefined).filter(isWhole);
+  const isAnother = (each: Step): boolean =>
+    each.step !== 'approved' || each.erasureId !== erasureId || each.target !== target || each.index >= index;
+  if (whole.some(isAnother)) return 'erasure_not_approved';
+  if (erasureId === undefined || approvals.length < 2 || whole.length < approvals.length) return 'not_shown';
+  const officers = new Set(whole.map(({ officerId }) => officerId));
+  const clients = new Set(whole.map(({ clientId }) => clientId));
+  return officers.size >= 2 && clients.size >= 2 ? 'shown' : 'erasure_not_approved';
+}
+
+/** False when the record hides something that is asked for here. */
+const isWhole = ({ step, clientId, officerId }: Step): boolean =>
+  step !== undefined && (step !== 'approved' || (clientId !== undefined && officerId !== undefined));
+
+function isAbout({ step, index, said }: Step, claim: Claim, kindNames: { readonly [kind: number]: string }): boolean {
+  // a proposal or an approval erases nothing
+  if (step !== 'executed') return false;
   // what is erased stands in the log before anybody may propose it
-  if (claim.last >= act.index) return false;
-  if (act.recordId !== undefined) {
-    const isThere = act.leafIndex === undefined || act.leafIndex === claim.index;
-    return claim.leaves === 1 && act.recordId === claim.recordId && isThere;
+  if (claim.last >= index) return false;
+  if (said.recordId !== undefined) {
+    const isThere = said.leafIndex === undefined || said.leafIndex === claim.index;
+    return claim.leaves === 1 && said.recordId === claim.recordId && isThere;
   }
-  if (act.month === undefined) return false;
-  const begin = Date.parse(`${act.month}-01T00:00:00Z`);
+  if (said.month === undefined) return false;
+  const begin = Date.parse(`${said.month}-01T00:00:00Z`);
   const end = new Date(begin);
   end.setUTCMonth(end.getUTCMonth() + 1);
-  const allowed = new Set(act.kinds);
+  const allowed = new Set(said.kinds);
   const isAllowed = Object.entries(kindNames).every(
     ([kind, name]) => (claim.kinds & (1n << BigInt(kind))) === 0n || allowed.has(name),
   );

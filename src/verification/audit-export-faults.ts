@@ -24,6 +24,7 @@ export type ExportFault =
   | 'not_included'
   | 'range_root_differs'
   | 'erasure_wrong'
+  | 'erasure_not_approved'
   | 'counts_differ'
   | 'file_hash_differs';
 
@@ -59,7 +60,7 @@ export const exportFaultWords: { readonly [code in ExportFault]: Words } = {
     en: 'The first line is not the header of a certhub-audit-export/1.',
     zh: '首行不是 certhub-audit-export/1 的文件头。',
   },
-  leaf_shape: { en: 'The line is not a leaf as this format knows it.', zh: '该行不是本格式的日志条目。' },
+  leaf_shape: { en: 'The line is not a leaf as this format knows it.', zh: '该行不是本格式的叶。' },
   trailer_shape: { en: 'The last line is not the end of an export.', zh: '末行不是导出文件的结尾。' },
   trailer_missing: {
     en: 'The end of the file is missing: lines may have been cut off.',
@@ -87,14 +88,14 @@ export const exportFaultWords: { readonly [code in ExportFault]: Words } = {
     en: 'The range in the first line does not fit the size of the log or its proof.',
     zh: '首行的区间与日志规模或其证明不符。',
   },
-  leaf_missing: { en: 'A leaf is missing before this one.', zh: '在此之前缺少条目。' },
-  leaf_repeated: { en: 'The leaf is there twice.', zh: '该条目重复出现。' },
-  leaf_order: { en: 'The leaf stands in the wrong place.', zh: '该条目的位置不正确。' },
-  leaf_outside: { en: 'The leaf is outside of the range or of the log.', zh: '该条目超出区间或日志范围。' },
-  leaves_missing_at_end: { en: 'The last leaves of the range are missing.', zh: '区间末尾缺少条目。' },
+  leaf_missing: { en: 'A leaf is missing before this one.', zh: '在此之前缺少叶。' },
+  leaf_repeated: { en: 'The leaf is there twice.', zh: '该叶重复出现。' },
+  leaf_order: { en: 'The leaf stands in the wrong place.', zh: '该叶的位置不正确。' },
+  leaf_outside: { en: 'The leaf is outside of the range or of the log.', zh: '该叶超出区间或日志范围。' },
+  leaves_missing_at_end: { en: 'The last leaves of the range are missing.', zh: '区间末尾缺少叶。' },
   kind_differs: {
     en: 'The kind of the record differs from the kind in its log entry.',
-    zh: '记录类别与日志条目中的类别不一致。',
+    zh: '记录类别与日志中该叶的类别不一致。',
   },
   commitment_differs: {
     en: 'What is shown of the record is not what was recorded: a field, a salt or the record id was changed.',
@@ -102,15 +103,19 @@ export const exportFaultWords: { readonly [code in ExportFault]: Words } = {
   },
   not_included: {
     en: 'The leaf is not in the log under this checkpoint at this place.',
-    zh: '该条目不在此检查点之下日志的这一位置。',
+    zh: '该叶不在此检查点之下日志的这一位置。',
   },
   range_root_differs: {
     en: 'These leaves are not those of the log: at least one was replaced. Compare with the log itself to find which.',
-    zh: '这些条目并非日志中的条目：至少有一条被替换。可与日志本身比对以确定是哪一条。',
+    zh: '这些叶并非日志中的叶：至少有一片被替换。可与日志本身比对以确定是哪一片。',
   },
   erasure_wrong: {
     en: 'The record that is said to have carried out the erasure is no such record, or is about something else.',
-    zh: '所称的删除依据不是执行删除的记录，或与该条目无关。',
+    zh: '所称的清除依据不是执行清除的记录，或与该叶无关。',
+  },
+  erasure_not_approved: {
+    en: 'What the file shows of the approvals contradicts the erasure: they are about something else, not of two officers through two clients, later than it, or a rejection.',
+    zh: '文件所示的批准与该清除矛盾：批准的是其他事项，并非由两名人员通过两个接入系统作出，晚于清除，或为否决。',
   },
   counts_differ: { en: 'The end counts other leaves than the file has.', zh: '结尾的计数与文件内容不符。' },
   file_hash_differs: {

@@ -18,6 +18,8 @@ export type OpenedLine = {
   readonly commitment: Buffer;
   /** The canonical text of the field `kind`, where shown. */
   readonly saidKind: string | undefined;
+  /** How many fields the line hides. */
+  readonly hidden: number;
   /** 32 bytes each; undefined where the line has none. */
   readonly path: readonly Buffer[] | undefined;
 };
@@ -96,7 +98,7 @@ export function scanOpened(line: Buffer): OpenedLine | undefined {
   if (at < 0 || entry[34] !== 0 || line[at] !== padding || line[at + 1] !== padding) return undefined;
   at += 2;
   take(line, afterEntry);
-  const saidKind = takeFields(line);
+  const { saidKind, hiddenCount } = takeFields(line);
   const path = takeEnd(line);
   if (at !== line.length || index < 0 || kind < 1 || kind > 255 || entry[0] !== 1 || entry[1] === 0) return undefined;
   return {
@@ -106,6 +108,7 @@ export function scanOpened(line: Buffer): OpenedLine | undefined {
     entry: entry.subarray(0, 34),
     commitment: Buffer.from(hash('sha256', record, 'binary'), 'latin1'),
     saidKind,
+    hidden: hiddenCount,
     path,
   };
 }
@@ -198,13 +201,15 @@ function takeSecret(line: Buffer, target: Buffer, to: number): void {
 }
 
 /** The members `fields` and `hidden`: each field of the schema in one of them. Their commitments go into the scratch record. */
-function takeFields(line: Buffer): string | undefined {
+function takeFields(line: Buffer): { saidKind: string | undefined; hiddenCount: number } {
   let saidKind: string | undefined;
   let hidden = 0;
+  let hiddenCount = 0;
   let isFirst = true;
   for (let number = 0; number < recordFields.length && at >= 0; number++) {
     if (!takeName(line, number, isFirst)) {
       hidden |= 1 << number;
+      hiddenCount++;
       continue;
     }
     isFirst = false;
@@ -213,7 +218,7 @@ function takeFields(line: Buffer): string | undefined {
   }
   take(line, beforeHidden);
   takeHidden(line, hidden);
-  return saidKind;
+  return { saidKind, hiddenCount };
 }
 
 /** True, and behind it, when this field is the next one shown. */

@@ -22,10 +22,19 @@ export type LogFault =
   | 'tiles_differ_from_root'
   | 'older_is_larger'
   | 'older_differs'
-  | 'older_is_of_another_log';
+  | 'older_is_of_another_log'
+  | 'gave_up';
 
 /** Something wrong, and in which file; `index` is the leaf of the log, or the place in the tile. */
-export type LogFinding = { readonly file: string; readonly index?: number; readonly code: LogFault };
+export type LogFinding = {
+  readonly file: string;
+  readonly index?: number;
+  readonly code: LogFault;
+  /** Under whose name a false signature stands. */
+  readonly signer?: string;
+  /** It is about an older checkpoint that says nothing of this log, as it is damaged or another's: what was found of the log stands. */
+  readonly aside?: true;
+};
 
 /** An older checkpoint that somebody kept. */
 export type OlderCheckpoint = { readonly file: string; readonly note: string };
@@ -53,6 +62,8 @@ export type LogSource = {
 const maxFindings = 100;
 const hashLength = 32;
 const entryLength = 34;
+/** Places without entries and hashes after which nobody looks on: a size of 2^53 is easily claimed. */
+const maxGaps = 8;
 /** Files asked for ahead of their turn. */
 const ahead = 8;
 
@@ -67,7 +78,7 @@ type State = {
   /** The tile being filled, by level. */
   readonly rows: Row[];
   /** Files were missing that nothing can stand in for: what is above them cannot be computed. */
-  gap: boolean;
+  gaps: number;
   readonly compared: { file: string; checkpoint: Checkpoint; byEntries: boolean; byTiles: boolean }[];
 };
 
@@ -96,7 +107,7 @@ export async function checkLog(
     fromEntries: emptyEdge(),
     fromTiles: emptyEdge(),
     rows: [],
-    gap: false,
+    gaps: 0,
     compared: [],
   };
   const readFile = async (path: string): Promise<Buffer | undefined> => {
@@ -127,7 +138,7 @@ function judge(state: State, policy: LogPolicy, file: string, note: string) {
     if (!judged.value.quorum) report(state, { file, code: 'quorum_not_met' });
     return { judged: judged.value, checkpoint: judged.value.checkpoint };
   }
-  report(state, { file, code: judged.reason });
+  report(state, { file, code: judged.reason, ...(judged.signer !== undefined && { signer: judged.signer }) });
   // the files can still be compared with what the checkpoint claims
   const parsed = parseNote(note);
   const claimed = parsed.ok ? parseCheckpoint(parsed.value.text) : undefined;
@@ -146,9 +157,12 @@ function olderOnes(
   const kept: Kept[] = [];
   for (const { file, note } of older) {
     const judged = judgeCheckpoint(policy, note);
-    if (!judged.ok) report(state, { file, code: judged.reason });
-    else if (judged.value.checkpoint.origin !== origin) report(state, { file, code: 'older_is_of_another_log' });
-    else if (judged.value.checkpoint.size > size) report(state, { file, code: 'older_is_larger' });
+    if (!judged.ok) {
+      const { reason: code, signer } = judged;
+      report(state, { file, code, ...(signer !== undefined && { signer }), aside: true });
+    } else if (judged.value.checkpoint.origin !== origin) {
+      report(state, { file, code: 'older_is_of_another_log', aside: true });
+    } else if (judged.value.checkpoint.size > size) report(state, { file, code: 'older_is_larger' });
     else kept.push({ file, checkpoint: judged.value.checkpoint });
   }
   return kept.sort((one, other) => one.checkpoint.size - other.checkpoint.size);
@@ -171,9 +185,14 @@ async function walk(state: State, { read, progress }: LogSource, size: number, k
     const pair = await pairs.shift();
     if (index + ahead < count) ask(index + ahead);
     next = await takePair(state, { read, pair, index, size, kept, next });
+    if (state.gaps >= maxGaps && index + 1 < count) {
+      const width = tileWidth('entries', index + 1, size);
+      report(state, { file: tilePath({ level: 'entries', index: index + 1, width }), code: 'gave_up' });
+      return;
+    }
     progress?.(Math.min(size, (index + 1) * fullWidth), size);
   }
-  if (!state.gap) await checkPartialTiles(state, read, size);
+  if (state.gaps === 0) await checkPartialTiles(state, read, size);
 }
 
 type Turn = {
@@ -194,7 +213,7 @@ async function takePair(state: State, { read, pair, index, size, kept, next }: T
   const storedHashes = stored === undefined ? undefined : split(stored);
   const used = hashes ?? storedHashes;
   if (used === undefined) {
-    state.gap = true;
+    state.gaps++;
     return next;
   }
   if (storedHashes === undefined) state.fromTiles = undefined;
@@ -206,7 +225,7 @@ async function takePair(state: State, { read, pair, index, size, kept, next }: T
     upcoming = takeOlder(state, kept, upcoming);
   }
   const doubtful = state.findings.length + state.moreFindings > before;
-  if (!state.gap) await fillTiles(state, read, { hashes: used, doubtful }, size);
+  if (state.gaps === 0) await fillTiles(state, read, { hashes: used, doubtful }, size);
   return upcoming;
 }
 
@@ -351,8 +370,8 @@ function takeOlder(state: State, kept: readonly Kept[], from: number): number {
 
 /** Which files lead to the signed root. Where entries and tiles disagree, it says which of them are false. */
 function checkRoots(state: State, { size, root }: Checkpoint): 'byEntries' | 'byTiles' | undefined {
-  const { fromEntries, fromTiles, gap } = state;
-  if (gap) return undefined;
+  const { fromEntries, fromTiles, gaps } = state;
+  if (gaps > 0) return undefined;
   const entriesFit = fromEntries.size === size && rootOfEdge(fromEntries).equals(root);
   const tilesFit = fromTiles !== undefined && rootOfEdge(fromTiles).equals(root);
   if (entriesFit) {

@@ -1,5 +1,5 @@
 import { type Checkpoint, type CheckpointFault, parseCheckpoint } from './checkpoint.ts';
-import { type OpenFault, openNote, type Parsed, parseVerifierKey, type VerifierKey } from './signed-note.ts';
+import { type OpenFault, openNote, parseVerifierKey, type VerifierKey } from './signed-note.ts';
 
 /**
  * Whom to believe (C2SP tlog-policy): the keys of logs, of witnesses, and how many witnesses must have cosigned. A line file:
@@ -36,6 +36,7 @@ export type PolicyFault =
   | 'unknown_keyword'
   | 'malformed_line'
   | 'malformed_key'
+  | 'key_id_wrong'
   | 'key_type_wrong'
   | 'duplicate_key'
   | 'duplicate_name'
@@ -146,7 +147,7 @@ function takeName({ names }: Draft, name: string): PolicyFault | undefined {
 
 function readKey({ keys }: Draft, vkey: string, type: 1 | 4): VerifierKey | PolicyFault {
   const parsed = parseVerifierKey(vkey);
-  if (!parsed.ok) return parsed.reason === 'key_type_unknown' ? 'key_type_wrong' : 'malformed_key';
+  if (!parsed.ok) return parsed.reason === 'key_type_unknown' ? 'key_type_wrong' : parsed.reason;
   const { value: key } = parsed;
   if (key.type !== type) return 'key_type_wrong';
   // The key itself, whatever its name: one key under two names would count twice, and a log is no witness of itself.
@@ -202,14 +203,23 @@ export interface JudgedCheckpoint {
 
 export type JudgeFault = OpenFault | CheckpointFault | 'unknown_log' | 'origin_wrong';
 
+/** Of a false signature `signer` says under whose name it stands: the witness as the policy names it, or the log. */
+export type Judgement<Value, Reason> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly reason: Reason; readonly signer?: string };
+
 /**
  * Judges a signed checkpoint: a log of the policy must have signed it, under its own name as origin, and no signature of a known key may
  * be wrong. Whether enough witnesses cosigned is `quorum`: whoever needs that must ask for it.
  */
-export function judgeCheckpoint(policy: LogPolicy, note: string): Parsed<JudgedCheckpoint, JudgeFault> {
+export function judgeCheckpoint(policy: LogPolicy, note: string): Judgement<JudgedCheckpoint, JudgeFault> {
   const keys = [...policy.logs.map(({ key }) => key), ...policy.witnesses.map(({ key }) => key)];
   const opened = openNote(note, keys);
-  if (!opened.ok) return { ok: false, reason: opened.reason === 'no_known_signature' ? 'unknown_log' : opened.reason };
+  if (!opened.ok) {
+    const { reason } = opened;
+    if (reason === 'signature_invalid') return { ok: false, reason, ...falseSigner(policy, note) };
+    return { ok: false, reason: reason === 'no_known_signature' ? 'unknown_log' : reason };
+  }
   const { text, verified } = opened.value;
   const signed = verified.filter(({ key }) => key.type === 1);
   if (signed.length === 0) return { ok: false, reason: 'unknown_log' };
@@ -225,4 +235,14 @@ export function judgeCheckpoint(policy: LogPolicy, note: string): Parsed<JudgedC
   const cosignedBy = cosigned.map(({ name }) => name);
   const cosignedAt = cosigned.map(({ time }) => time);
   return { ok: true, value: { checkpoint, log, cosignedBy, cosignedAt, quorum: quorumMet(policy, cosignedBy) } };
+}
+
+/** Whose signature on a note is false: the first of the policy. */
+function falseSigner({ logs, witnesses }: LogPolicy, note: string): { signer?: string } {
+  const signers = [...witnesses, ...logs.map(({ key }) => ({ name: key.name, key }))];
+  const found = signers.find(({ key }) => {
+    const opened = openNote(note, [key]);
+    return !opened.ok && opened.reason === 'signature_invalid';
+  });
+  return found === undefined ? {} : { signer: found.name };
 }

@@ -1,6 +1,13 @@
 import { decodeHashes, decodeSize } from './checkpoint.ts';
 import { decodeBase64, encodeBase64 } from './encoding.ts';
-import { type JudgedCheckpoint, type JudgeFault, judgeCheckpoint, type LogPolicy, policyOfKeys } from './log-policy.ts';
+import {
+  type JudgedCheckpoint,
+  type JudgeFault,
+  type Judgement,
+  judgeCheckpoint,
+  type LogPolicy,
+  policyOfKeys,
+} from './log-policy.ts';
 import { leafHash, verifyInclusion } from './merkle.ts';
 import type { Parsed, VerifierKey } from './signed-note.ts';
 
@@ -62,7 +69,7 @@ export function verifyProof(claim: {
   readonly proof: string;
   readonly entry: Uint8Array;
   readonly policy: LogPolicy | readonly VerifierKey[];
-}): Parsed<ProvenEntry, ProofVerdictFault> {
+}): Judgement<ProvenEntry, ProofVerdictFault> {
   const parsed = parseProof(claim.proof);
   if (!parsed.ok) return parsed;
   const { index, path, note } = parsed.value;

@@ -3,19 +3,25 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { sql } from 'kysely';
 import t, { type Test } from 'tap';
+import { v7 } from 'uuid';
 import type { Entry } from '../../src/audit/entry.ts';
+import { checkTarget } from '../../src/audit/erasure/check-target.ts';
 import { columnsLeft, readErasedBodies, readErasureSteps } from '../../src/audit/erasure/erased-by.ts';
+import { type ClientStanding, erasureState, type JudgedDecision } from '../../src/audit/erasure/erasure.ts';
 import { type ExecuteErasureDeps, executeErasure } from '../../src/audit/erasure/execute-erasure.ts';
 import { sealMonths } from '../../src/audit/erasure/seal-month.ts';
 import { fsck } from '../../src/audit/fsck/fsck.ts';
 import { openRecord } from '../../src/audit/open-record.ts';
 import { monthOf } from '../../src/audit/record-body.ts';
 import type { RecordRow } from '../../src/audit/store.ts';
+import type { ApiClient } from '../../src/cli/api-client.ts';
 import { run as eraseCommand } from '../../src/cli/audit-erase.ts';
 import { run as retentionCommand } from '../../src/cli/audit-retention.ts';
 import { connect, type Database } from '../../src/db/database.ts';
+import type { RecordId } from '../../src/ids.ts';
 import { monthAfter } from '../../src/signing/record-keys.ts';
 import { runSql, testDatabase } from '../support/database.ts';
+import { registerOffice } from '../support/inspection-office.ts';
 import { sequencerOn, soon } from '../support/log.ts';
 import { fillMonth, recorderAt } from '../support/old-month.ts';
 import { exampleKeys as keys, startHub, type TestHub } from '../support/start-hub.ts';
@@ -28,6 +34,8 @@ const officer = (id: string) => ({ id, name: '审计员' });
 
 interface World {
   readonly hub: TestHub;
+  /** Clients beside the demo's. */
+  readonly others: Map<string, ApiClient>;
   readonly owner: Database;
   readonly deps: ExecuteErasureDeps;
   readonly records: readonly string[];
@@ -48,7 +56,7 @@ interface Answer {
 }
 interface Decider {
   readonly id: string;
-  readonly through: 'audit-office' | 'hub-admin';
+  readonly through: string;
   readonly decision?: 'approve' | 'reject';
   readonly key?: string;
 }
@@ -63,6 +71,7 @@ async function world(
     database: await testDatabase(t, { fsync }),
     env: { CERTHUB_RETENTION_MONTHS: retention },
   });
+  const others = new Map([['inspection-office', await registerOffice(hub)]]);
   const records = await fillMonth(hub.database, keys, { month: oldMonth, count, kinds });
   const ownerOf = (): Database => {
     const db = connect({ url: hub.database.ownerUrl, max: 2, statementTimeoutMs: 60_000, applicationName: 'owner' });
@@ -82,12 +91,17 @@ async function world(
   };
   const decide: World['decide'] = async (erasureId, { id, through, decision = 'approve', key }) => {
     const body = { officer: officer(id), decision, reason: '核准' };
-    const reply = await hub.client(through).post(`/v1/audit/erasures/${erasureId}/approvals`, body, key);
+    const reply = await (others.get(through) ?? hub.client(through)).post(
+      `/v1/audit/erasures/${erasureId}/approvals`,
+      body,
+      key,
+    );
     return { status: reply.status, body: reply.body as Answer };
   };
   await publish();
   return {
     hub,
+    others,
     owner,
     records,
     publish,
@@ -107,7 +121,7 @@ async function world(
         .rows[0] as RecordRow,
     approved: async (target) => {
       const { erasureId } = (await propose(target)).body;
-      await decide(erasureId, { id: 'officer-b', through: 'audit-office' });
+      await decide(erasureId, { id: 'officer-b', through: 'inspection-office' });
       const { body } = await decide(erasureId, { id: 'officer-c', through: 'hub-admin' });
       if (body.state !== 'approved') throw new Error(`not approved: ${JSON.stringify(body)}`);
       await publish();
@@ -138,15 +152,16 @@ await t.test('it takes two others, through two clients, and every step is on rec
     const got = await it.decide(erasureId, by);
     t.match(got, { status: 409, body: { code: 'approver_must_differ', context: { rule } } }, rule);
   };
-  await refused({ id: 'officer-a', through: 'hub-admin' }, 'proposer');
-  await refused({ id: ' Officer-A ', through: 'hub-admin' }, 'proposer');
+  await refused({ id: 'officer-a', through: 'hub-admin' }, 'same_officer');
+  await refused({ id: ' Officer-A ', through: 'hub-admin' }, 'same_officer');
+  await refused({ id: 'officer-b', through: 'audit-office' }, 'same_client');
   const key = randomUUID();
-  const first = await it.decide(erasureId, { id: 'officer-b', through: 'audit-office', key });
+  const first = await it.decide(erasureId, { id: 'officer-b', through: 'inspection-office', key });
   t.match(first, { status: 200, body: { state: 'proposed' } }, 'one is not enough');
-  const again = await it.decide(erasureId, { id: 'officer-b', through: 'audit-office', key });
+  const again = await it.decide(erasureId, { id: 'officer-b', through: 'inspection-office', key });
   t.strictSame(again.body, first.body, 'invariant 8: a replayed approval counts once');
   await refused({ id: 'officer-b', through: 'hub-admin' }, 'same_officer');
-  await refused({ id: 'officer-c', through: 'audit-office' }, 'same_client');
+  await refused({ id: 'officer-c', through: 'inspection-office' }, 'same_client');
   await t.rejects(executeErasure(it.deps, erasureId), { code: 'erasure_not_approved' });
   const second = await it.decide(erasureId, { id: 'officer-c', through: 'hub-admin' });
   t.match(second, { status: 200, body: { state: 'approved' } });
@@ -206,7 +221,7 @@ await t.test('it takes two others, through two clients, and every step is on rec
 await t.test('a rejection ends it, whatever came before', async (t) => {
   const it = await world(t, 1);
   const { erasureId } = (await it.propose({ recordId: it.records[0] })).body;
-  await it.decide(erasureId, { id: 'officer-b', through: 'audit-office' });
+  await it.decide(erasureId, { id: 'officer-b', through: 'inspection-office' });
   const rejected = await it.decide(erasureId, { id: 'officer-c', through: 'audit-office', decision: 'reject' });
   t.match(rejected, { status: 200, body: { state: 'rejected' } });
   t.match(await it.decide(erasureId, { id: 'officer-d', through: 'hub-admin' }), {
@@ -262,7 +277,7 @@ await t.test('forged by SQL: nothing is believed that the hub did not write', as
     await runSql(url, undo);
   };
   const { erasureId: lonely } = (await it.propose({ recordId: target })).body;
-  await it.decide(lonely, { id: 'officer-b', through: 'audit-office' });
+  await it.decide(lonely, { id: 'officer-b', through: 'inspection-office' });
   await it.publish();
   const copy = `insert into erasure_approvals select erasure_id, '\\x00'::bytea, 'hub-admin', decision, body, record_id,
     approved_at, mac from erasure_approvals where erasure_id = '${lonely}'`;
@@ -373,6 +388,101 @@ await t.test('a month goes in batches; killed in the middle, it is finished by t
   t.equal(await eraseCommand(['--id', randomUUID()], io), 1);
   t.match(texts.err, 'erasure_unknown');
   t.equal(await eraseCommand([], io), 2);
+});
+
+await t.test(
+  'nobody erases alone: clients made for it, of one department, or without an auditor do not count',
+  async (t) => {
+    const it = await world(t, 1);
+    const { hub, others } = it;
+    const office = async (clientId: string, more: Parameters<typeof registerOffice>[1] = {}): Promise<void> =>
+      void others.set(clientId, await registerOffice(hub, { ...more, clientId }));
+    await office('second-admin', { departmentCode: '119999001000000245', roles: ['admin'] });
+    await office('inspection-two');
+    const { erasureId } = (await it.propose({ recordId: it.records[0] })).body;
+    await office('made-for-it', { departmentCode: '119999001000000320' });
+    const refused = async (by: Decider, rule: string): Promise<void> => {
+      const got = await it.decide(erasureId, by);
+      t.match(got, { status: 409, body: { code: 'approver_must_differ', context: { rule } } }, rule);
+    };
+    await refused({ id: 'officer-b', through: 'made-for-it' }, 'too_new');
+    t.match(await it.decide(erasureId, { id: 'officer-b', through: 'hub-admin' }), { status: 200 });
+    await refused({ id: 'officer-c', through: 'second-admin' }, 'no_auditor');
+    await refused({ id: 'officer-c', through: 'made-for-it' }, 'too_new');
+    const done = await it.decide(erasureId, { id: 'officer-c', through: 'inspection-office' });
+    t.match(done, { body: { state: 'approved' } });
+    const other = (await it.propose({ recordId: it.records[0] })).body.erasureId;
+    await it.decide(other, { id: 'officer-b', through: 'inspection-office' });
+    t.match(await it.decide(other, { id: 'officer-c', through: 'inspection-two' }), {
+      body: { context: { rule: 'same_department' } },
+    });
+    await it.publish();
+    const executed = await executeErasure(it.deps, erasureId);
+    const act = openRecord(keys, await it.row(executed.recordId));
+    const detail = act.state === 'whole' ? act.opened.body['detail'] : undefined;
+    const { rows } = await runSql(
+      hub.database.superuserUrl,
+      `select leaf_index::int as at from log_leaf where record_id = '${it.records[0]}'`,
+    );
+    t.match(detail, { leafIndex: (rows[0] as { at: number }).at }, 'the act names the leaf');
+    await it.publish();
+    t.strictSame(await findings(it), []);
+  },
+);
+
+await t.test('the rules once more, by what the records say', (t) => {
+  const createdAt = new Date('2026-11-01T00:00:00Z');
+  const erasure = { officer: officer('a'), clientId: 'proposer', createdAt };
+  const approval = (id: string, more: Partial<ClientStanding> = {}): JudgedDecision => ({
+    decision: 'approve',
+    officer: officer(id),
+    clientId: `client-${id}`,
+    standing: { department: `department-${id}`, roles: ['auditor'], registeredAt: '2026-10-31T00:00:00.000Z', ...more },
+  });
+  const state = (...decisions: JudgedDecision[]) => erasureState({ erasure, decisions });
+  t.equal(state(approval('b'), approval('c', { roles: ['admin'] })), 'approved');
+  for (const [why, second] of [
+    ['no standing on file', { ...approval('c'), standing: undefined }],
+    ['an unknown client', approval('c', { registeredAt: null })],
+    ['registered in the very moment', approval('c', { registeredAt: createdAt.toISOString() })],
+    ['the same department', approval('c', { department: 'department-b' })],
+    ['the proposing client', { ...approval('c'), clientId: 'proposer' }],
+    ['the same client', { ...approval('c'), clientId: 'client-b' }],
+    ['the proposer', { ...approval('c'), officer: officer('A') }],
+  ] as const) {
+    t.equal(state(approval('b'), second), 'proposed', why);
+  }
+  t.equal(state(approval('b', { roles: ['admin'] }), approval('c', { roles: ['admin'] })), 'proposed', 'no auditor');
+  t.end();
+});
+
+await t.test('what is kept singly, and what its holder could not learn of yet', async (t) => {
+  const it = await world(t, 3, { kinds: ['access', 'certificate', 'registry'] });
+  const [, certificate, registry] = it.records;
+  const refused = async (target: unknown, context: Record<string, unknown>): Promise<void> => {
+    t.match((await it.propose(target)).body, { code: 'retention_not_over', context }, JSON.stringify(context));
+  };
+  await refused({ recordId: certificate }, { kind: 'certificate' });
+  await refused({ recordId: registry }, { kind: 'registry', keptForGood: true });
+  const at = new Date(`${oldMonth}-20T00:00:00Z`);
+  const releaseAt = new Date(Date.now() + 86_400_000);
+  const { record } = recorderAt(it.hub.db, keys, () => at);
+  const recordId = v7({ msecs: at.getTime() }) as RecordId;
+  const detail = { secrecy: { releaseAt: releaseAt.toISOString(), legalGround: '监察法' } };
+  await record({ recordId, kind: 'access', action: 'lookUp', outcome: 'answered', requestId: 'secret', at, detail });
+  await it.publish();
+  await seal(it);
+  const until = releaseAt.toISOString();
+  const month = { month: oldMonth, kinds: ['access'] };
+  await refused({ recordId }, { rule: 'under_secrecy', until });
+  await refused(month, { rule: 'under_secrecy', records: 1, until });
+  const { deps } = it;
+  const { db } = it.hub;
+  const later = new Date(releaseAt.getTime() + 1);
+  await checkTarget({ ...deps, db }, { recordId }, later);
+  await checkTarget({ ...deps, db }, { month: oldMonth, kinds: ['access'] }, later);
+  await runSql(it.hub.database.superuserUrl, `update records set release_at = null where record_id = '${recordId}'`);
+  t.match((await it.propose({ recordId })).body, { code: 'stored_data_tampered' }, 'hidden by SQL, it stays');
 });
 
 await t.test('two executions at once are one', async (t) => {

@@ -167,7 +167,7 @@ await t.test('an auditor copies the log with nothing but GET, and it adds up to 
     ok: false,
     reason: 'not_included',
   });
-  t.match(await get(`/log/proof/${randomUUID()}`), { status: 404, code: 'not_found' });
+  t.match(await get(`/log/proof/${randomUUID()}`), { status: 404, code: 'record_unknown' });
   t.match(await get('/log/proof/1'), { status: 400, code: 'contract_violation' });
   t.match((await get(`/log/proof/${early}`)).text, /^c2sp\.org\/tlog-proof@v1\nindex \d+\n/);
   const after = await runSql(database.superuserUrl, 'select count(*)::int as count from records');

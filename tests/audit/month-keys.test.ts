@@ -51,10 +51,10 @@ async function coreOf(t: Test, database: TestDatabase, keys: Keys): Promise<Core
   return core;
 }
 
-const callOf = (clientId: string, key: string) => {
+const callOf = (clientId: string, key: string, department = '11999900100000016A') => {
   const caller: Caller = {
     clientId: clientId as ClientId,
-    department: '11999900100000016A' as DepartmentCode,
+    department: department as DepartmentCode,
     roles: ['auditor'],
     keyId: 'k1',
   };
@@ -89,7 +89,8 @@ await t.test('a destroyed month cannot be read from a backup, and that is no tam
   await sealMonths({ db, recordIn, now: () => new Date() });
   await publish();
 
-  const deps = { db, write, recordIn, keys, retention: core.config.retentionMonths };
+  const registeredAt = async (): Promise<Date> => new Date('2026-01-01T00:00:00Z');
+  const deps = { db, write, recordIn, keys, retention: core.config.retentionMonths, registeredAt };
   const officer = (id: string) => ({ id, name: '审计员' });
   const proposal = {
     target: { month: oldMonth, kinds: ['access'] },
@@ -99,9 +100,9 @@ await t.test('a destroyed month cannot be read from a backup, and that is no tam
   } as const;
   const { body } = await proposeErasure(deps, proposal, callOf('audit-office', 'proposal'), present);
   const { erasureId } = body as { erasureId: string };
-  for (const [id, client] of Object.entries({ 'officer-b': 'audit-office', 'officer-c': 'hub-admin' })) {
+  for (const [id, client] of Object.entries({ 'officer-b': 'inspection-office', 'officer-c': 'hub-admin' })) {
     const verdict = { erasureId, officer: officer(id), decision: 'approve', reason: '核准' } as const;
-    await approveErasure(deps, verdict, callOf(client, id), present);
+    await approveErasure(deps, verdict, callOf(client, id, client), present);
   }
   await publish();
 
@@ -109,7 +110,7 @@ await t.test('a destroyed month cannot be read from a backup, and that is no tam
   const io = {
     stdout: { write: (text: string) => void (texts.out += text) },
     stderr: { write: (text: string) => void (texts.err += text) },
-    env: { CERTHUB_MODE: 'demo', DATABASE_URL: database.serviceUrl, ...retention },
+    env: { CERTHUB_MODE: 'demo', CERTHUB_ISSUER: 'http://hub.test', DATABASE_URL: database.serviceUrl, ...retention },
   };
   const destroy = (month: string, erasure = erasureId): Promise<number> => {
     texts.err = '';
@@ -144,6 +145,13 @@ await t.test('a destroyed month cannot be read from a backup, and that is no tam
     },
     erasureId,
   );
+  const forged = `insert into key_events values ('record-${oldMonth}-access', 'destroyed', now())`;
+  await runSql(database.superuserUrl, forged);
+  t.equal(await destroy(oldMonth), 1, 'a row that no record stands behind');
+  t.match(texts.err, /stored_data_tampered.*key_events.*no_record_of_it/);
+  t.ok(existsSync(file), 'no key goes without a trace');
+  t.strictSame(await evidence(database, keys, 7), []);
+  await runSql(database.superuserUrl, `delete from key_events where state = 'destroyed'`);
   t.equal(await destroy(oldMonth), 0, texts.err);
   t.match(texts.out, /destroy every other copy of records/);
   t.equal(existsSync(file), false);
@@ -152,6 +160,9 @@ await t.test('a destroyed month cannot be read from a backup, and that is no tam
   const kid = `record-${oldMonth}-access`;
   t.match(event, { kind: 'key_event', action: 'keyDestroyed', detail: { kid, month: oldMonth, erasureId } });
   t.strictSame(more, []);
+  t.equal(await destroy(oldMonth), 1);
+  t.match(texts.err, /erasure_not_published/, 'of another copy of the keys: once everybody can see that they go');
+  await publish();
   t.equal(await destroy(oldMonth), 0, 'again: nothing more to do');
   t.equal((await evidence(database, keys, 7)).length, 1);
 

@@ -195,10 +195,10 @@ await t.test('whatever else can concern a person reads as well', async (t) => {
   ];
   for (const [what, overrides, expected] of cases) t.strictSame(sentence(overrides), expected, what);
   t.strictSame(readableErased('2026-01-02', '2026-11-22'), {
-    zh: '2026-01-02有一条与您有关的记录，其内容已于2026-11-22依法删除，日志中仍留有凭证。',
+    zh: '2026-01-02有一条与您有关的记录，其内容已于2026-11-22依法清除，日志中仍留有凭证。',
     en: 'A record concerning you was made on 2026-01-02. Its content was lawfully erased on 2026-11-22; the log still holds its place.',
   });
-  t.match(readableErased('2026-01-02'), { zh: /已依法删除/, en: /lawfully erased;/ });
+  t.match(readableErased('2026-01-02'), { zh: /已依法清除/, en: /lawfully erased;/ });
   t.strictSame(readableTampered('2026-01-02'), {
     zh: '2026-01-02有一条与您有关的记录无法显示：存储的内容未通过校验，情况已上报。',
     en: 'A record of 2026-01-02 concerning you cannot be shown: what is stored fails its check. This has been reported.',

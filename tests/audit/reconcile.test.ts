@@ -218,6 +218,11 @@ await t.test('what one side lacks', async (t) => {
   store(answers);
   meddle = (path) => (path.endsWith(first.recordId) ? { status: 404, body: '{"code":"not_found"}' } : undefined);
   t.match(await reconcile(), { code: 17, faults: ['unknown_to_hub'] });
+  meddle = (path) => (path.endsWith(first.recordId) ? { status: 404, body: '{"code":"record_unknown"}' } : undefined);
+  t.match(await reconcile(), { code: 17, faults: ['unknown_to_hub'] });
+  const samePage = { status: 200, body: '{"items":[],"next":"same"}' };
+  meddle = (path) => (path.startsWith('/v1/receipts/') ? samePage : undefined);
+  t.match(await reconcile(), { code: 2, err: /same page of records again/ });
   meddle = (path) => (path.endsWith(first.recordId) ? { status: 404, body: '{"code":"not_in_log_yet"}' } : undefined);
   t.match(await reconcile(), { code: 17, faults: ['missing_in_log'] });
   t.match(await reconcile([], Date.now()), { code: 14, faults: [] });

@@ -2,7 +2,7 @@ import t from 'tap';
 import type { Entry } from '../../src/audit/entry.ts';
 import { type Receipt, startRecorder } from '../../src/audit/record.ts';
 import { decodeBody, readBody } from '../../src/audit/record-body.ts';
-import { insertRecords, type RecordRow } from '../../src/audit/store.ts';
+import { insertRecords, type NewRecord } from '../../src/audit/store.ts';
 import { connect } from '../../src/db/database.ts';
 import { idBytes } from '../../src/ids.ts';
 import { loadKeys } from '../../src/signing/key-store.ts';
@@ -33,7 +33,7 @@ await t.test('invariant 1: concurrent entries share inserts, none resolves befor
   let flushes = 0;
   let early = 0;
   const committed = new Set<string>();
-  const insertAll = async (rows: readonly RecordRow[]): Promise<void> => {
+  const insertAll = async (rows: readonly NewRecord[]): Promise<void> => {
     flushes += 1;
     await insertRecords(db, rows);
     for (const row of rows) committed.add(row.record_id);
@@ -60,7 +60,7 @@ await t.test('a stored record opens to what was recorded, and its commitment cov
   const { record } = startRecorder({ insertAll: (rows) => insertRecords(db, rows), keys, now, maxBatch: 10 });
   const receipt = await record(entry({ detail: { reason: '核对' } }));
   const { rows } = await runSql(superuserUrl, 'select * from records');
-  const row = rows[0] as RecordRow;
+  const row = rows[0] as NewRecord;
   t.strictSame(row.commitment, receipt.commitment);
   t.equal(row.other_holder_keys?.length, 1, 'the second holder is found as well');
   const { salt, fields } = decodeBody(
@@ -83,7 +83,7 @@ await t.test('a stored record opens to what was recorded, and its commitment cov
 await t.test('invariant 1: a failing insert rejects everybody in it and nobody gets a receipt', async (t) => {
   let broken = true;
   const kept: string[] = [];
-  const insertAll = async (rows: readonly RecordRow[]): Promise<void> => {
+  const insertAll = async (rows: readonly NewRecord[]): Promise<void> => {
     if (broken) throw Object.assign(new Error('no space left on device'), { code: '53100' });
     kept.push(...rows.map(({ record_id }) => record_id));
   };
@@ -98,7 +98,7 @@ await t.test('invariant 1: a failing insert rejects everybody in it and nobody g
 
 await t.test('a poison row fails alone', async (t) => {
   const kept: string[] = [];
-  const insertAll = async (rows: readonly RecordRow[]): Promise<void> => {
+  const insertAll = async (rows: readonly NewRecord[]): Promise<void> => {
     if (rows.some(({ code }) => code === 'internal_error')) throw Object.assign(new Error('bad'), { code: '22021' });
     kept.push(...rows.map(({ record_id }) => record_id));
   };

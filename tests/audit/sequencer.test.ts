@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { logEntry } from '../../src/verification/commitment.ts';
 import { runSql, testDatabase } from '../support/database.ts';
-import { enqueue, proveLog, sequencerOn, serviceOf, someRecords, soon } from '../support/log.ts';
+import { enqueue, logKeysOfTests, macOf, proveLog, sequencerOn, serviceOf, someRecords, soon } from '../support/log.ts';
 
 const rate = (count: number, ms: number): number => Math.round((count * 1_000) / ms);
 
@@ -45,8 +45,10 @@ await t.test('a batch is numbered by record id, and a row that commits late come
   await enqueue(service, rows.slice(5).toReversed());
   let release = (): void => undefined;
   const holding = service.kysely.transaction().execute(async (trx) => {
-    for (const { recordId, kind, commitment } of late) {
-      const row = { record_id: recordId, lane: 1, recorded_at: new Date(), kind, commitment };
+    for (const each of late) {
+      const { recordId, kind, commitment } = each;
+      const at = new Date();
+      const row = { record_id: recordId, lane: 1, recorded_at: at, kind, commitment, mac: macOf(each, at, 1) };
       await trx.insertInto('log_queue').values(row).execute();
     }
     await new Promise<void>((resolve) => {
@@ -95,7 +97,7 @@ await t.test(
     const service = serviceOf(t, database);
     for (const time of ['infinity', '-infinity', '290000-01-01', '0044-03-15 BC']) {
       await t.rejects(
-        service.query({ name: `queue ${time}`, text: `insert into log_queue values ($1, 7, '${time}', 1, $2)` }, [
+        service.query({ name: `queue ${time}`, text: `insert into log_queue values ($1, 7, '${time}', 1, $2, '')` }, [
           randomUUID(),
           randomBytes(32),
         ]),
@@ -185,3 +187,43 @@ await t.test('two that both believe to hold the log: compare-and-swap lets one t
     [undefined, undefined, undefined],
   );
 });
+
+await t.test(
+  'rows that the hub did not queue are put aside: never numbered, and nobody waits behind them',
+  async (t) => {
+    const database = await testDatabase(t);
+    const service = serviceOf(t, database);
+    await service.query(
+      {
+        name: 'forge',
+        text: `insert into log_queue select ('00000000-0000-7000-8000-00000000000' || n)::uuid, 7, now(), 1, sha256('x'), sha256('y')
+        from generate_series(0, 9) n`,
+      },
+      [],
+    );
+    const rows = someRecords(12);
+    await enqueue(service, rows);
+    const sequencer = sequencerOn(t, database, { batchRows: 5 });
+    await soon(sequencer.settled(), 'the genuine ones');
+    t.equal((await proveLog(t, database, rows)).size, 12);
+    t.match(
+      sequencer.said.find(({ code }) => code === 'queue_row_forged'),
+      { level: 'error', count: 5 },
+    );
+    const aside = async () => (await runSql(database.superuserUrl, 'select * from log_queue_refused')).rows.length;
+    t.equal(await aside(), 10, 'kept as evidence');
+    await sequencer.stop();
+
+    const more = someRecords(7);
+    await enqueue(service, more);
+    const without = sequencerOn(t, database, { keys: { ...logKeysOfTests, verifyRowMac: () => false } });
+    await soon(without.settled(), 'one that lacks a key of the hub');
+    t.equal(await aside(), 17);
+    await without.stop();
+    const knowing = sequencerOn(t, database, { batchRows: 5 });
+    for (let i = 0; i < 500 && (await aside()) > 10; i++) await sleep(20);
+    await soon(knowing.settled(), 'the next one has the key');
+    t.equal((await proveLog(t, database, [...rows, ...more])).size, 19, 'nothing is lost for good');
+    t.equal(await aside(), 10);
+  },
+);

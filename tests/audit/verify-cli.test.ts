@@ -8,7 +8,7 @@ import { run } from '../../src/cli/audit-verify.ts';
 import { cosign } from '../../src/signing/note-sign.ts';
 import { inclusionProof } from '../../src/verification/merkle.ts';
 import { formatProof } from '../../src/verification/tlog-proof.ts';
-import { issueAnswer, makeRealm } from '../verification/local-issuer.ts';
+import { issueAnswer, makeRealm, trustDocument } from '../verification/local-issuer.ts';
 import {
   exportOf,
   localLog,
@@ -21,14 +21,21 @@ import {
 } from '../verification/local-log.ts';
 
 const dir = t.testdir({});
-const records = Array.from({ length: 300 }, (_, at) =>
-  at === 20
-    ? localRecord(at, 5, {
-        action: 'executeErasure',
-        detail: { step: 'executed', target: { recordId: recordIdOf(12) } },
-      })
-    : localRecord(at),
-);
+const erased = { erasureId: recordIdOf(500), target: { recordId: recordIdOf(12) } };
+const approvedBy = (at: number, officer: string, clientId: string) =>
+  localRecord(at, 5, {
+    action: 'approveErasure',
+    officer: { id: officer, name: '经办人' },
+    client: { clientId },
+    detail: { ...erased, step: 'approved' },
+  });
+const records = Array.from({ length: 300 }, (_, at) => {
+  if (at === 18) return approvedBy(at, 'b', 'audit-office');
+  if (at === 19) return approvedBy(at, 'c', 'hub-admin');
+  if (at !== 20) return localRecord(at);
+  const detail = { ...erased, step: 'executed', approvals: [recordIdOf(18), recordIdOf(19)] };
+  return localRecord(at, 5, { action: 'executeErasure', detail });
+});
 const log = localLog(records, { witnesses: 3 });
 
 let saved = 0;
@@ -75,7 +82,7 @@ await t.test('an export', async (t) => {
   const changed = save(range.replace('经办人乙', '经办人甲'));
   t.match(await verify(changed, '--policy', policy), {
     code: 17,
-    out: /line 行 2, leaf 条目 9: What is shown.*\[commitment_differs\]/,
+    out: /line 行 2, leaf 叶序号（自 0 起） 9: What is shown.*\[commitment_differs\]/,
   });
   t.notMatch((await verify(changed, '--policy', policy)).out, /^Proved/m, 'nothing is proved by a file that is wrong');
   const cut = await verify(save(range.slice(0, -400)), '--policy', policy, '--json');
@@ -87,7 +94,12 @@ await t.test('an export', async (t) => {
   });
   const bare = await exportOf(log, { kind: 'records', of: [12] }, () => ({ erased: recordIdOf(20) }));
   t.match(await verify(save(bare), '--policy', policy), { code: 14, out: /Erasure not shown.*: 12 \(01890000/ });
-  t.match(await verify(save('\u001b[31m{}'), '--policy', policy), { code: 17 });
+  const act = await exportOf(log, { kind: 'records', of: [12, 20] }, (at) =>
+    at === 12 ? { erased: recordIdOf(20) } : 'opened',
+  );
+  t.match(await verify(save(act), '--policy', policy), { code: 14, out: /approvals must be exported as well/ });
+  const hidden = await exportOf(log, { kind: 'records', of: [3] }, () => ({ only: ['kind'] }));
+  t.match(await verify(save(hidden), '--policy', policy), { code: 0, out: /12 fields of 1 opened records are hidden/ });
 });
 
 await t.test('nothing in a file steers the terminal, nor brings the check down', async (t) => {
@@ -134,7 +146,7 @@ await t.test('older checkpoints', async (t) => {
   });
   t.match(await verify(good, '--policy', policy, '--checkpoint', save(noteOf(localLog(records)))), {
     code: 17,
-    out: /unknown_log/,
+    out: /^Proved[^]*unknown_log/m,
   });
 });
 
@@ -162,7 +174,10 @@ await t.test('a whole log, from a folder and from an address', async (t) => {
   t.teardown(() => server.close());
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hub/log/`;
   t.match(await verify('--log', address, '--policy', policy), { code: 0, out: /All 300 entries/ });
-  t.match(await verify('--log', `${address}elsewhere`, '--policy', policy), { code: 17, out: /checkpoint_missing/ });
+  t.match(await verify('--log', `${address}elsewhere`, '--policy', policy), {
+    code: 2,
+    err: /does the address end in .log/,
+  });
   // together: the export's checkpoint is one of the log's past
   const small = await exportOf(log, { kind: 'range', begin: 0, end: 5 }, () => 'opened', 120);
   t.match(await verify(save(small), '--log', join(dir, 'log'), '--policy', policy), {
@@ -176,7 +191,7 @@ await t.test('a whole log, from a folder and from an address', async (t) => {
   const wrong = await verify('--log', join(dir, 'log'), '--policy', policy);
   t.match(wrong, {
     code: 17,
-    out: /file 文件 tile\/0\/000, leaf 条目 1: .*\[leaf_differs\]\n.*\[tiles_differ_from_root\]/,
+    out: /file 文件 tile\/0\/000, leaf 叶序号（自 0 起） 1: .*\[leaf_differs\]\n.*\[tiles_differ_from_root\]/,
   });
 });
 
@@ -201,6 +216,24 @@ await t.test('a proof, with the answer or the commitment it is about', async (t)
   for (const file of [lookup, save(answer)]) {
     t.match(await verify(proof, '--policy', policy, '--answer', file), { code: 0, out: new RegExp(record.recordId) });
   }
+  const trust = save(JSON.stringify(trustDocument(realm)));
+  const [head = '', body = '', seal = ''] = answer.split('.');
+  const claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as Record<string, unknown>;
+  const forgedBody = Buffer.from(JSON.stringify({ ...claims, purpose: { officer: { id: 'x' } } })).toString(
+    'base64url',
+  );
+  const forged = save(`${head}.${forgedBody}.${seal}`);
+  const signed = await verify(proof, '--policy', policy, '--answer', lookup, '--trust', trust);
+  t.match(signed, { code: 0, out: /Proved[^]*signed the answer as it stands[^]*NOT proved/ });
+  const changed = await verify(proof, '--policy', policy, '--answer', forged, '--trust', trust);
+  t.match(changed, { code: 17, out: /answer_false/ }, 'a changed officer is found');
+  t.notMatch(changed.out, /^Proved/m);
+  t.match(await verify(proof, '--policy', policy, '--answer', forged), {
+    code: 0,
+    out: /NOT proved[^\n]*\n {2}- That the hub signed the answer[^]*\(0\): Correct as far as listed/,
+  });
+  const misfiled = save(JSON.stringify({ recordId: recordIdOf(1), answer }));
+  t.match(await verify(proof, '--policy', policy, '--answer', misfiled, '--trust', trust), { code: 17 });
   const other = save(issueAnswer(realm, []));
   t.match(await verify(proof, '--policy', policy, '--answer', other), { code: 17, out: /not_included/ });
   t.match(await verify(save('nonsense'), '--policy', policy, '--answer', lookup), { code: 17, out: /malformed_proof/ });
@@ -213,10 +246,18 @@ await t.test('wrong usage is told from wrong evidence', async (t) => {
     [[], /an export, a proof or --log is missing/],
     [[good], /without a key that you got on another way nothing is proved/],
     [[good, '--policy', join(dir, 'none')], /no such file/],
-    [[good, '--policy', good], /not a log policy: .* in line 1/],
+    [[good, '--policy', good], /not a log policy, line 1: a line begins with/],
     [[good, '--policy', policy, '--log-key', log.key.vkey], /exclude each other/],
     [[good, '--log-key', log.witnesses[0]?.vkey ?? ''], /key of a log/],
-    [[good, '--log-key', `${log.key.vkey}x`], /log key is/],
+    [[good, '--log-key', `${log.key.vkey}x`], /log key was not copied whole/],
+    [[good, '--log-key', save(log.key.vkey.replace('hub', 'hvb'))], /eight hex digits do not fit/],
+    [[good, '--log-key', save('')], /the log key file .* is empty/],
+    [[save(''), '--policy', policy], /is empty/],
+    [[save(noteOf(log)), '--policy', policy], /seems to be a checkpoint/],
+    [[save('aa.bb.cc'), '--policy', policy], /seems to be an answer/],
+    [[save('序号,记录,状态,时间\n1,2,3,4\n'), '--policy', policy], /CSV, which proves nothing/],
+    [[save('\u001b[31m{}'), '--policy', policy], /is no export/],
+    [[good, '--policy', policy, '--trust', policy], /--trust is for/],
     [[join(dir, 'none'), '--policy', policy], /no such file/],
     [[dir, '--policy', policy], /it is a directory/],
     [[good, good, '--policy', policy], /unexpected/],

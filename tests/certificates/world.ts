@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto';
 import { startRecorder } from '../../src/audit/record.ts';
-import { ensurePartitions, insertRecords, type RecordRow } from '../../src/audit/store.ts';
+import { ensurePartitions, insertRecords, type NewRecord } from '../../src/audit/store.ts';
 import { watchCatalogue } from '../../src/catalogue/catalogue.ts';
 import type { CertificateTypeDefinition } from '../../src/catalogue/certificate-type.ts';
 import { seedStarterTypes } from '../../src/catalogue/seed-starter-types.ts';
@@ -74,7 +74,7 @@ export async function createWorld(t: Test, { now = () => new Date() }: { now?: (
   });
   await ensurePartitions(db);
   const recorder = startRecorder({
-    insertAll: (rows: readonly RecordRow[]) => insertRecords(db, rows),
+    insertAll: (rows: readonly NewRecord[]) => insertRecords(db, rows),
     keys,
     now,
     maxBatch: 100,

@@ -11,7 +11,17 @@ import {
   takeLease,
 } from '../../src/audit/log/sequence-store.ts';
 import { inDatabase, runSql, type TestDatabase, testDatabase } from '../support/database.ts';
-import { enqueue, proveLog, type RunningSequencer, sequencerOn, serviceOf, someRecords, soon } from '../support/log.ts';
+import {
+  enqueue,
+  logKeysOfTests,
+  proveLog,
+  queueSql,
+  type RunningSequencer,
+  sequencerOn,
+  serviceOf,
+  someRecords,
+  soon,
+} from '../support/log.ts';
 import { testWitnesses } from '../support/witnesses.ts';
 
 /** All that is stored of the log, the lease and the queue aside. */
@@ -192,7 +202,7 @@ await t.test('invariant 7: compare-and-swap on size and epoch', async (t) => {
   );
   await enqueue(service, someRecords(3));
   const before = await stored(database);
-  const batch = { db, batchRows: 100 };
+  const batch = { db, keys: logKeysOfTests, batchRows: 100 };
   await t.rejects(sequenceBatch(batch, { ...lease, epoch: 2, tree }), Replaced, 'an epoch that is over');
   const shorter = { ...tree, size: tree.size - 1 };
   await t.rejects(sequenceBatch(batch, { ...lease, epoch: 3, tree: shorter }), { code: 'state_contradicts_memory' });
@@ -263,13 +273,13 @@ await t.test('invariant 7: contradictions in what is stored stop the log and are
     [
       'a leaf that is there already',
       `insert into log_leaf select 300, gen_random_uuid(), 1, now(), entry from log_leaf where leaf_index = 0;
-       insert into log_queue select gen_random_uuid(), 1, now(), 1, sha256('x')`,
+       ${queueSql(someRecords(1))}`,
       'leaves_contradict',
     ],
     [
       'a tile that is there already',
       `insert into log_tile values (0, 2, 256, decode(repeat('00', 8192), 'hex'));
-       insert into log_queue select gen_random_uuid(), 1, now(), 1, sha256(n::text::bytea) from generate_series(1, 300) n`,
+       ${queueSql(someRecords(300))}`,
       'tiles_contradict',
     ],
     ['another name', `update log_state set origin = 'elsewhere.test/log'`, 'log_origin_differs'],

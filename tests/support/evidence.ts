@@ -17,6 +17,7 @@ import { keySigner } from '../../src/signing/signer.ts';
 import { type LogPolicy, parseLogPolicy } from '../../src/verification/log-policy.ts';
 import { formatVerifierKey, parseNote, parseSignatureLine } from '../../src/verification/signed-note.ts';
 import { runSql, type TestDatabase } from './database.ts';
+import { registerOffice } from './inspection-office.ts';
 import { logOrigin, sequencerOn, soon } from './log.ts';
 import { fillMonth, recorderAt } from './old-month.ts';
 import { exampleKeys, startHub, type TestHub } from './start-hub.ts';
@@ -198,15 +199,16 @@ const monthBefore = (at: Date): string =>
 
 async function eraseOne(hub: TestHub, clients: Clients, recordId: string, publish: () => Promise<void>): Promise<void> {
   const body = { target: { recordId }, legalBasis: '个人信息保护法 第四十七条', reason: '期限届满' };
+  const inspection = await registerOffice(hub);
   const proposed = clients('audit-office').post('/v1/audit/erasures', { ...body, officer: officer('officer-a') });
   const { erasureId } = await expectAnswer<{ erasureId: string }>(proposed, 201);
   const decisions = `/v1/audit/erasures/${erasureId}/approvals`;
   for (const [client, who] of [
-    ['audit-office', 'officer-b'],
-    ['hub-admin', 'officer-c'],
+    [inspection, 'officer-b'],
+    [clients('hub-admin'), 'officer-c'],
   ] as const) {
     const decision = { officer: officer(who), decision: 'approve', reason: '核准' };
-    await expectAnswer(clients(client).post(decisions, decision), 200);
+    await expectAnswer(client.post(decisions, decision), 200);
   }
   await publish();
   await runSql(

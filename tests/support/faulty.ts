@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RecordRow } from '../../src/audit/store.ts';
+import type { NewRecord } from '../../src/audit/store.ts';
 import type { TestDatabase } from './database.ts';
 
-type InsertAll = (rows: readonly RecordRow[]) => Promise<void>;
+type InsertAll = (rows: readonly NewRecord[]) => Promise<void>;
 
 /** What happens to a statement: refused by the server, lost on its way there, or done with its acknowledgement lost. */
 export type Fault = 'error' | 'lost' | 'kept';
@@ -13,7 +13,7 @@ export type Fault = 'error' | 'lost' | 'kept';
 export interface FaultyInsert {
   readonly insertAll: InsertAll;
   /** From now on: `lost` throws instead of inserting, `kept` inserts and then throws, a function decides by itself. */
-  set(fault: 'lost' | 'kept' | 'none' | ((rows: readonly RecordRow[], insert: InsertAll) => Promise<void>)): void;
+  set(fault: 'lost' | 'kept' | 'none' | ((rows: readonly NewRecord[], insert: InsertAll) => Promise<void>)): void;
 }
 
 /** The recorder's insert with faults to order. */

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { Test } from 'tap';
 import type { Say } from '../../src/audit/log/publish.ts';
+import { queueMac, queueTime } from '../../src/audit/log/queue-mac.ts';
 import { type Sequencer, type SequencerDeps, startSequencer } from '../../src/audit/log/sequencer.ts';
 import { connect, type Database } from '../../src/db/database.ts';
 import { newId, type RecordId } from '../../src/ids.ts';
@@ -86,15 +87,36 @@ export const someRecords = (count: number): Queued[] =>
     commitment: randomBytes(32),
   }));
 
+/** The MAC of such a row as the hub makes it. */
+export const macOf = ({ recordId, kind, commitment }: Queued, recordedAt: Date, lane = 7): Buffer =>
+  queueMac(logKeysOfTests, { recordId, lane, at: queueTime(recordedAt), kind, commitment });
+
+/** SQL that queues rows as the hub does. */
+export function queueSql(rows: readonly Queued[], recordedAt = new Date()): string {
+  const hex = (bytes: Buffer): string => `'\\x${bytes.toString('hex')}'`;
+  const values = rows.map(
+    (row) =>
+      `('${row.recordId}', 7, '${recordedAt.toISOString()}', ${row.kind}, ${hex(row.commitment)}, ${hex(macOf(row, recordedAt))})`,
+  );
+  return `insert into log_queue (record_id, lane, recorded_at, kind, commitment, mac) values ${values.join(', ')}`;
+}
+
 /** Puts rows into the queue as the service does, without the records themselves. */
 export async function enqueue(db: Database, rows: readonly Queued[], recordedAt = new Date()): Promise<void> {
   await db.query(
     {
       name: 'enqueue',
-      text: `insert into log_queue (record_id, lane, recorded_at, kind, commitment)
-        select id, 7, $4, kind, commitment from unnest($1::uuid[], $2::smallint[], $3::bytea[]) as q(id, kind, commitment)`,
+      text: `insert into log_queue (record_id, lane, recorded_at, kind, commitment, mac)
+        select id, 7, $4, kind, commitment, mac
+        from unnest($1::uuid[], $2::smallint[], $3::bytea[], $5::bytea[]) as q(id, kind, commitment, mac)`,
     },
-    [rows.map(({ recordId }) => recordId), rows.map(({ kind }) => kind), rows.map((row) => row.commitment), recordedAt],
+    [
+      rows.map(({ recordId }) => recordId),
+      rows.map(({ kind }) => kind),
+      rows.map((row) => row.commitment),
+      recordedAt,
+      rows.map((row) => macOf(row, recordedAt)),
+    ],
   );
 }
 

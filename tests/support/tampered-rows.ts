@@ -36,12 +36,35 @@ export function wholeRows({ certificates }: Pick<Evidence, 'certificates'>): Rea
       codes: ['record_unlogged'],
     },
     'a record queued again': {
-      sql: `insert into log_queue select record_id, lane, recorded_at, kind, commitment from records where record_id = ${leafOf('leaf_index = 9')}`,
+      sql: `insert into log_queue select record_id, lane, recorded_at, kind, commitment, '' from records where record_id = ${leafOf('leaf_index = 9')}`,
       codes: ['queue_again'],
     },
     'a queue row of no record': {
-      sql: `insert into log_queue select gen_random_uuid(), lane, recorded_at, kind, commitment from records limit 1`,
-      codes: ['queue_stray'],
+      sql: `insert into log_queue select gen_random_uuid(), lane, recorded_at, kind, commitment, mac from log_queue limit 1`,
+      codes: ['queue_row_forged'],
+    },
+    'a record deleted whose leaf is put out of every calendar': {
+      sql: [
+        'alter table log_leaf drop constraint if exists log_leaf_recorded_at_check',
+        `delete from records where record_id = ${leafOf('leaf_index = 50')}`,
+        `update log_leaf set recorded_at = 'infinity' where leaf_index = 50`,
+      ],
+      codes: ['record_missing', 'time_wrong'],
+    },
+    'a record deleted whose leaf is put before every calendar': {
+      sql: [
+        `delete from records where record_id = ${leafOf('leaf_index = 51')}`,
+        `update log_leaf set recorded_at = '-infinity' where leaf_index = 51`,
+      ],
+      codes: ['record_missing', 'time_wrong'],
+    },
+    'a record deleted whose queue row is put out of every calendar': {
+      sql: [
+        'alter table log_queue drop constraint if exists log_queue_recorded_at_check',
+        `delete from records where record_id = (select min(record_id::text)::uuid from log_queue)`,
+        `update log_queue set recorded_at = 'infinity' where record_id = (select min(record_id::text)::uuid from log_queue)`,
+      ],
+      codes: ['queue_row_forged', 'time_wrong'],
     },
     'a leaf deleted': {
       sql: 'delete from log_leaf where leaf_index = 100',

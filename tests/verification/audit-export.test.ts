@@ -29,13 +29,17 @@ function policyOf(text: string): LogPolicy {
   return parsed.value;
 }
 
+/** What the record of a step of an erasure says; each approval is another officer's through another client. */
+function stepOf(at: number, target: object, step: string, approvals: readonly number[] = [], more: object = {}) {
+  const action = step === 'executed' ? 'executeErasure' : 'approveErasure';
+  const detail = { erasureId: recordIdOf(500), step, target, approvals: approvals.map(recordIdOf), ...more };
+  return { action, officer: { id: `officer-${at}` }, client: { clientId: `client-${at}` }, detail };
+}
+
 /** Records of an ordinary day, of which number 20 is the act that erased number 12. */
 const records = Array.from({ length: 37 }, (_, at) =>
-  at === 20
-    ? localRecord(at, 5, {
-        action: 'executeErasure',
-        detail: { step: 'executed', target: { recordId: recordIdOf(12) } },
-      })
+  at === 20 || at === 15 || at === 16
+    ? localRecord(at, 5, stepOf(at, { recordId: recordIdOf(12) }, at === 20 ? 'executed' : 'approved', [15, 16]))
     : localRecord(at, at % 5 === 4 ? 2 : 1),
 );
 const log = localLog(records, { witnesses: 3 });
@@ -89,7 +93,7 @@ await t.test('a true export is accepted, in whatever pieces it arrives', async (
       quorum: true,
     });
   }
-  t.match(check(single), { findings: [], leaves: 5, opened: 2, redacted: 2, erased: 1, erasuresShown: 1 });
+  t.match(check(single), { findings: [], leaves: 5, opened: 2, redacted: 2, erased: 1, erasuresShown: 0 });
   for (const [begin, end] of [
     [0, 37],
     [0, 1],
@@ -283,13 +287,11 @@ await t.test('what was falsified with care, hash and counts included, is refused
 
 await t.test('an erased leaf bears the id of another record: the place in the act tells', async (t) => {
   const shownBy = async (at: number, leafIndex: number | undefined, erased: number): Promise<unknown> => {
-    const detail = {
-      step: 'executed',
-      target: { recordId: recordIdOf(99) },
-      ...(leafIndex !== undefined && { leafIndex }),
-    };
+    const target = { recordId: recordIdOf(99) };
     const rows = Array.from({ length: 6 }, (_, each) => localRecord(each));
-    rows[at] = localRecord(at, 5, { action: 'executeErasure', detail });
+    for (const each of [0, 3]) rows[each] = localRecord(each, 5, stepOf(each, target, 'approved'));
+    const more = leafIndex === undefined ? {} : { leafIndex };
+    rows[at] = localRecord(at, 5, stepOf(at, target, 'executed', [0, 3], more));
     // The id of an erased leaf is not proved by anything: whoever writes the file may give it any.
     rows[erased] = { ...localRecord(erased), recordId: recordIdOf(99) };
     const small = localLog(rows);
@@ -307,18 +309,26 @@ await t.test('an erased leaf bears the id of another record: the place in the ac
 await t.test('an erased leaf is covered only by an act that says so', async (t) => {
   const june = Date.UTC(2024, 5, 10).toString(16).padStart(12, '0');
   const idIn = (at: number): string => `${june.slice(0, 8)}-${june.slice(8)}-7000-8000-${String(at).padStart(12, '0')}`;
+  const month = { month: '2024-06', kinds: ['access'] };
+  const decision = (at: number, step = 'approved', by = at, target: object = month) =>
+    localRecord(at, 5, stepOf(by, target, step));
+  let decisions = [decision(7), decision(8)];
   const shownBy = async (values: object, kind = 5, only?: readonly RecordField[]): Promise<unknown> => {
-    const act = localRecord(3, kind, values);
     const erased = [0, 1].map((at) => ({ ...localRecord(at), recordId: idIn(at) }));
-    const small = localLog([...erased, act]);
-    const file = await exportOf(small, { kind: 'range', begin: 0, end: 3 }, (index) =>
-      index < 2 ? { erased: recordIdOf(3) } : only === undefined ? 'opened' : { only },
-    );
+    const act = localRecord(3, kind, values);
+    const small = localLog([...erased, ...decisions, act]);
+    const end = small.records.length;
+    const file = await exportOf(small, { kind: 'range', begin: 0, end }, (index) => {
+      if (index < 2) return { erased: recordIdOf(3) };
+      return only === undefined || index < end - 1 ? 'opened' : { only };
+    });
     const { findings, erasuresShown, erasuresNotShown } = check(file, policyOf(policyText(small)));
     return [findings.map(({ line, code }) => `${line} ${code}`).join(), erasuresShown, erasuresNotShown.length];
   };
-  const act = (target: object, step = 'executed') => ({ action: 'executeErasure', detail: { step, target } });
-  const month = { month: '2024-06', kinds: ['access'] };
+  const act = (target: object, step = 'executed') => {
+    const { detail } = stepOf(3, target, step, [7, 8]);
+    return { action: 'executeErasure', detail };
+  };
   t.same(await shownBy(act(month)), ['', 2, 0]);
   t.same(await shownBy(act(month), 5, ['recordedAt', 'kind']), ['', 0, 1], 'its content is hidden');
   t.same(await shownBy(act({ ...month, month: '2024-07' })), ['2 erasure_wrong', 0, 0], 'another month');
@@ -327,6 +337,16 @@ await t.test('an erased leaf is covered only by an act that says so', async (t) 
   t.same(await shownBy(act(month, 'approved')), ['2 erasure_wrong', 0, 0]);
   t.same(await shownBy({ ...act(month), action: 'approveErasure' }), ['2 erasure_wrong', 0, 0]);
   t.same(await shownBy(act(month), 4), ['2 erasure_wrong', 0, 0], 'no act at all');
+  const judged: readonly (readonly [string, typeof decisions, unknown])[] = [
+    ['one approval is not in the file', [decision(7)], ['', 0, 1]],
+    ['both are of one officer', [decision(7), decision(8, 'approved', 7)], ['2 erasure_not_approved', 0, 0]],
+    ['of another target', [decision(7), decision(8, 'approved', 8, {})], ['2 erasure_not_approved', 0, 0]],
+    ['rejected', [decision(7), decision(8), decision(9, 'rejected')], ['2 erasure_not_approved', 0, 0]],
+  ];
+  for (const [what, made, expected] of judged) {
+    decisions = made;
+    t.same(await shownBy(act(month)), expected, what);
+  }
 });
 
 await t.test('one content has one spelling', async (t) => {
@@ -335,7 +355,7 @@ await t.test('one content has one spelling', async (t) => {
     ['a name twice', (line) => line.replace('"state":"opened"', '"state":"opened","state":"opened"'), 'line_spelling'],
     ['a number', (line) => line.replace('"index":20', '"index":2e1'), 'line_spelling'],
     ['an escape', (line) => line.replace('"state"', '"st\\u0061te"'), 'line_spelling'],
-    ['a lone surrogate', (line) => line.replace('officer-9', 'officer-\\ud800'), 'line_characters'],
+    ['a lone surrogate', (line) => line.replace('officer-20', 'officer-\\ud800'), 'line_characters'],
     ['a member more', (line) => line.replace('"state":"opened"', '"state":"opened","note":1'), 'leaf_shape'],
     ['a member less', (line) => line.replace('"kind":5,', ''), 'leaf_shape'],
     ['another order', (line) => line.replace('"index":20,', '').replace('"state"', '"index":20,"state"'), 'leaf_shape'],
@@ -394,6 +414,7 @@ await t.test('the quick reader never accepts what the thorough one refuses, and 
       return commitField(id, name, Buffer.from(shown.salt, 'base64url'), shown.canonical);
     });
     return isDeepStrictEqual(quick, {
+      hidden: Object.keys(hidden).length,
       index,
       recordId,
       kind,

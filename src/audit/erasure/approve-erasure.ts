@@ -1,7 +1,7 @@
 import type { WriteAnswer } from '../../db/write.ts';
 import { Refusal } from '../../errors.ts';
 import { type Call, newId, type Officer, type RecordId } from '../../ids.ts';
-import { type ErasureCase, type ErasureDecision, erasureState, judgeDecider } from './erasure.ts';
+import { type ClientStanding, type ErasureCase, type ErasureDecision, erasureState, judgeDecider } from './erasure.ts';
 import { holdErasure, insertDecision, readErasure } from './erasure-store.ts';
 import type { ErasureDeps } from './propose-erasure.ts';
 
@@ -14,12 +14,13 @@ export interface ErasureVerdict {
 }
 
 /**
- * Approves or rejects a proposed erasure. It takes two approvals of two officers who did not propose it, through two different clients;
- * one rejection ends it. Refuses `erasure_unknown`, `erasure_closed` (decided already) and `approver_must_differ` (context.rule:
- * proposer, same_officer, same_client).
+ * Approves or rejects a proposed erasure. It takes two approvals of two officers who did not propose it, through two clients of two
+ * departments, neither of them the proposer's client, both registered before the proposal, one an auditor's; one rejection ends it.
+ * Refuses `erasure_unknown`, `erasure_closed` (decided already) and `approver_must_differ` (context.rule: same_officer, same_client,
+ * same_department, too_new, no_auditor).
  */
 export async function approveErasure(
-  { write, recordIn, keys }: Pick<ErasureDeps, 'write' | 'recordIn' | 'keys'>,
+  { write, recordIn, keys, registeredAt }: Pick<ErasureDeps, 'write' | 'recordIn' | 'keys' | 'registeredAt'>,
   { erasureId, officer, decision, reason }: ErasureVerdict,
   call: Call & { readonly idempotencyKey: string },
   present: (changed: ErasureCase) => WriteAnswer,
@@ -32,19 +33,25 @@ export async function approveErasure(
     content: { erasureId, officer, decision, reason },
   };
   return write(request, {
-    apply: async (trx) => {
+    prepare: async (): Promise<ClientStanding> => ({
+      department: caller.department,
+      roles: caller.roles,
+      registeredAt: (await registeredAt(caller.clientId))?.toISOString() ?? null,
+    }),
+    apply: async (trx, standing) => {
       await holdErasure(trx, erasureId);
       const found = await readErasure(trx, keys, erasureId);
       if (found === undefined) throw new Refusal('erasure_unknown');
       const state = erasureState(found);
       if (state !== 'proposed') throw new Refusal('erasure_closed', { state });
-      const rule = judgeDecider(found, { officer, clientId: caller.clientId, decision });
+      const rule = judgeDecider(found, { officer, clientId: caller.clientId, standing, decision });
       if (rule !== undefined) throw new Refusal('approver_must_differ', { rule });
       const made: ErasureDecision = {
         decision,
         reason,
         officer,
         clientId: caller.clientId,
+        standing,
         recordId: newId<RecordId>(),
         at,
       };
@@ -66,6 +73,7 @@ export async function approveErasure(
           legalBasis,
           reason,
           proposal,
+          approver: { roles: standing.roles, registeredAt: standing.registeredAt },
         },
       });
       return present({ ...found, decisions: [...found.decisions, made] });

@@ -4,7 +4,7 @@ import { recordKinds } from '../entry.ts';
 import { openRecord, type RecordKeys } from '../open-record.ts';
 import { monthOf, type RecordBody } from '../record-body.ts';
 import { type RecordRow, recordColumns } from '../store.ts';
-import type { ErasureTarget } from './erasure.ts';
+import type { ClientStanding, ErasureTarget, JudgedDecision, JudgedErasure } from './erasure.ts';
 
 /** One step of an erasure as its record says it: the evidence. */
 export interface ErasureStep {
@@ -58,6 +58,31 @@ function stepOf(row: RecordRow, body: RecordBody): ErasureStep | undefined {
   if (body['kind'] !== 'erasure' || erasureId === undefined || step === undefined || target === undefined)
     return undefined;
   return { recordId: row.record_id, row, erasureId, step, target, body };
+}
+
+/** What the records of one erasure say of who proposed and who decided, or undefined when none of them is a proposal by somebody. */
+export function judgedCase(
+  steps: readonly ErasureStep[],
+): { readonly erasure: JudgedErasure; readonly decisions: readonly JudgedDecision[] } | undefined {
+  const proposal = steps.find(({ step }) => step === 'proposed');
+  const proposer = proposal && actorOf(proposal);
+  if (proposal === undefined || proposer === undefined) return undefined;
+  const decisions = steps.flatMap((each): JudgedDecision[] => {
+    if (each.step !== 'approved' && each.step !== 'rejected') return [];
+    const actor = actorOf(each);
+    const decision = each.step === 'approved' ? 'approve' : 'reject';
+    return actor === undefined ? [] : [{ ...actor, decision }];
+  });
+  return { erasure: { ...proposer, createdAt: proposal.row.recorded_at }, decisions };
+}
+
+function actorOf({ body }: ErasureStep): Omit<JudgedDecision, 'decision'> | undefined {
+  const officer = body['officer'] as JudgedDecision['officer'] | null;
+  const client = body['client'] as { readonly clientId: string; readonly department: string } | null;
+  if (officer === null || client === null) return undefined;
+  const { approver } = body['detail'] as { readonly approver?: Omit<ClientStanding, 'department'> };
+  const standing = approver && { ...approver, department: client.department };
+  return { officer, clientId: client.clientId, standing };
 }
 
 /** The erasure that took a record's body: which, and the record that says so. */

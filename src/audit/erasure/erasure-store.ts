@@ -67,6 +67,7 @@ export async function insertDecision(
     body: sealJson(keys, bound('erasure_approvals', erasureId, made.recordId), {
       officer: made.officer,
       reason: made.reason,
+      standing: made.standing,
     }),
     record_id: made.recordId,
     approved_at: made.at,
@@ -138,7 +139,7 @@ async function completeCase(handle: Handle, keys: ErasureKeys, row: ErasureRow):
   return {
     erasure: { ...said, erasureId, createdAt: row.created_at },
     decisions: decided.map((each) => ({
-      ...openJson<Pick<ErasureDecision, 'officer' | 'reason'>>(
+      ...openJson<Pick<ErasureDecision, 'officer' | 'reason' | 'standing'>>(
         keys,
         bound('erasure_approvals', erasureId, each.record_id),
         each.body,

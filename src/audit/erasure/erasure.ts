@@ -1,4 +1,4 @@
-import type { Officer } from '../../ids.ts';
+import type { Officer, Role } from '../../ids.ts';
 import type { RecordKind } from '../entry.ts';
 
 /** Kinds of records whose bodies may be erased. The others are the evidence of erasures, months, keys and releases and stay for good. */
@@ -29,12 +29,22 @@ export interface Erasure {
   readonly createdAt: Date;
 }
 
+/** What the registry said of a client when it decided. */
+export interface ClientStanding {
+  readonly department: string;
+  readonly roles: readonly Role[];
+  /** RFC 3339; null: the registry did not know it. */
+  readonly registeredAt: string | null;
+}
+
 /** What one officer decided about a proposal. */
 export interface ErasureDecision {
   readonly decision: 'approve' | 'reject';
   readonly reason: string;
   readonly officer: Officer;
   readonly clientId: string;
+  /** Absent where it is not on file: then the approval counts for nothing. */
+  readonly standing?: ClientStanding | undefined;
   /** The record of the decision. */
   readonly recordId: string;
   readonly at: Date;
@@ -59,35 +69,58 @@ export interface ErasureCase {
 /** `executed`: its bodies are gone, or on their way out. */
 export type ErasureState = 'proposed' | 'approved' | 'rejected' | 'executed';
 
-/** Approvals it takes, each of another officer through another client. */
+/** Approvals it takes, each of another officer through another client of another department. */
 const approvalsNeeded = 2;
 
-/** One rejection outweighs any approvals, also one that arrived at the same moment. */
-export function erasureState({ decisions, execution }: Omit<ErasureCase, 'erasure'>): ErasureState {
+/** What the rules look at. */
+export type JudgedErasure = Pick<Erasure, 'officer' | 'clientId' | 'createdAt'>;
+export type JudgedDecision = Pick<ErasureDecision, 'decision' | 'officer' | 'clientId' | 'standing'>;
+
+/** One rejection outweighs any approvals, also one that arrived at the same moment. Approvals against the rules count for nothing. */
+export function erasureState({
+  erasure,
+  decisions,
+  execution,
+}: {
+  readonly erasure: JudgedErasure;
+  readonly decisions: readonly JudgedDecision[];
+  readonly execution?: ErasureExecution;
+}): ErasureState {
   if (execution !== undefined) return 'executed';
   if (decisions.some(({ decision }) => decision === 'reject')) return 'rejected';
-  const approvals = decisions.filter(({ decision }) => decision === 'approve');
-  const clients = new Set(approvals.map(({ clientId }) => clientId));
-  const officers = new Set(approvals.map(({ officer }) => sameOfficerKey(officer)));
-  return Math.min(clients.size, officers.size) >= approvalsNeeded ? 'approved' : 'proposed';
+  const counted: JudgedDecision[] = [];
+  for (const each of decisions) {
+    if (judgeDecider({ erasure, decisions: counted }, each) === undefined) counted.push(each);
+  }
+  return counted.length >= approvalsNeeded ? 'approved' : 'proposed';
 }
 
 /** Accounts that differ in case, width or spaces only are one person's. */
 const sameOfficerKey = ({ id }: Officer): string => id.normalize('NFKC').trim().toLowerCase();
 
-/** Why somebody may not decide: they proposed it, decided already, or approve through a client that has approved. */
-export type SamePerson = 'proposer' | 'same_officer' | 'same_client';
+/** Why somebody may not decide; names are part of the contract (context.rule). */
+export type DeciderRule = 'same_officer' | 'same_client' | 'same_department' | 'too_new' | 'no_auditor';
 
-/** Four eyes are not enough: who decides is neither the proposer nor anybody who decided, nor, to approve, behind the same client. */
+/**
+ * Whether somebody may decide. No officer decides twice, or about their own proposal. Who runs one client can name any officer, and who
+ * registers clients can make one: so to approve takes a client that is not the proposer's, was registered before the proposal was made,
+ * and shares neither client nor department with the other approval; one of the two is an auditor's.
+ */
 export function judgeDecider(
-  { erasure, decisions }: ErasureCase,
-  by: { readonly officer: Officer; readonly clientId: string; readonly decision: 'approve' | 'reject' },
-): SamePerson | undefined {
+  { erasure, decisions }: { readonly erasure: JudgedErasure; readonly decisions: readonly JudgedDecision[] },
+  by: JudgedDecision,
+): DeciderRule | undefined {
   const officer = sameOfficerKey(by.officer);
-  if (sameOfficerKey(erasure.officer) === officer) return 'proposer';
-  if (decisions.some((each) => sameOfficerKey(each.officer) === officer)) return 'same_officer';
-  const approvedBySame = decisions.some(({ decision, clientId }) => decision === 'approve' && clientId === by.clientId);
-  return by.decision === 'approve' && approvedBySame ? 'same_client' : undefined;
+  if ([erasure, ...decisions].some((each) => sameOfficerKey(each.officer) === officer)) return 'same_officer';
+  if (by.decision === 'reject') return undefined;
+  const others = decisions.filter(({ decision }) => decision === 'approve');
+  if ([erasure, ...others].some(({ clientId }) => clientId === by.clientId)) return 'same_client';
+  const { standing } = by;
+  // An unknown time compares as NaN: never before.
+  if (!(Date.parse(standing?.registeredAt ?? '') < erasure.createdAt.getTime())) return 'too_new';
+  if (others.some((each) => each.standing?.department === standing?.department)) return 'same_department';
+  const isLast = others.length + 1 >= approvalsNeeded;
+  return isLast && ![...others, by].some((each) => each.standing?.roles.includes('auditor')) ? 'no_auditor' : undefined;
 }
 
 /** First moment of a month ('YYYY-MM'), UTC. */

@@ -5,15 +5,15 @@ import { newId, type RecordId } from '../../ids.ts';
 import type { EncryptionKeys, IndexKeys } from '../../signing/data-keys.ts';
 import type { HubKey } from '../../signing/key-store.ts';
 import { recordKinds } from '../entry.ts';
-import { readLeafOf } from '../log/log-store.ts';
+import { type LeafRow, readLeafOf } from '../log/log-store.ts';
 import { whyNotPublished } from '../log/published-proof.ts';
 import { openRecord } from '../open-record.ts';
 import type { RecordIn } from '../record.ts';
 import { type RecordRow, recordColumns } from '../store.ts';
-import { type ErasureStep, erasedColumns, readErasureSteps } from './erased-by.ts';
+import { checkTarget } from './check-target.ts';
+import { type ErasureStep, erasedColumns, judgedCase, readErasureSteps } from './erased-by.ts';
 import { type ErasureCase, type ErasureTarget, erasureState, monthEnd, monthStart, type Retention } from './erasure.ts';
 import { type ErasureKeys, holdErasure, insertExecution, readErasure } from './erasure-store.ts';
-import { checkTarget } from './propose-erasure.ts';
 
 /** What executing needs. The database is reached as the owner of its tables: the service cannot change a record (invariant 6). */
 export interface ExecuteErasureDeps {
@@ -85,6 +85,7 @@ async function proveSteps(deps: ExecuteErasureDeps, found: ErasureCase): Promise
     throw new Refusal('stored_data_tampered', { erasureId, recordId });
   };
   const steps = new Map<string, ErasureStep>();
+  const expected: ErasureStep[] = [];
   // The proposal was recorded within its own transaction, by the same clock.
   const since = new Date(erasure.createdAt.getTime() - 86_400_000);
   for await (const step of readErasureSteps(deps.db, deps.keys, since)) {
@@ -95,11 +96,19 @@ async function proveSteps(deps: ExecuteErasureDeps, found: ErasureCase): Promise
     const step = steps.get(recordId);
     steps.delete(recordId);
     if (step === undefined || step.step !== name || !saysSo(step, erasure.target, officer)) return tampered(recordId);
+    expected.push(step);
     const reason = name === 'executed' ? undefined : await whyNotPublished(deps, step.row);
     if (reason !== undefined) throw new Refusal('erasure_not_published', { recordId, reason });
   }
   const [unknown] = steps.keys();
   if (unknown !== undefined) tampered(unknown);
+  // Judged once more by what the records say: the rows could have been made by other rules, or other hands.
+  if (!isApprovedByRecords(expected)) tampered(erasure.recordId);
+}
+
+function isApprovedByRecords(steps: readonly ErasureStep[]): boolean {
+  const judged = judgedCase(steps);
+  return judged !== undefined && erasureState(judged) === 'approved';
 }
 
 type ExpectedStep = readonly [recordId: string, step: ErasureStep['step'], officer: string | undefined];
@@ -180,6 +189,7 @@ function begin(deps: ExecuteErasureDeps, { erasure }: ErasureCase): Promise<Begu
     const recordId = newId<RecordId>();
     const at = now();
     const bodies = 'month' in target ? await countBodies(trx, target) : 1;
+    const leaf = 'month' in target ? undefined : await leafOf(trx, target.recordId);
     await insertExecution(trx, keys, { erasureId, recordId, bodies, at });
     await recordIn(trx, {
       recordId,
@@ -192,12 +202,14 @@ function begin(deps: ExecuteErasureDeps, { erasure }: ErasureCase): Promise<Begu
         erasureId,
         step: 'executed',
         target,
+        // The id alone would be our word, once the body is gone: the leaf is where the log has it.
+        ...(leaf !== undefined && { leafIndex: leaf.leaf_index }),
         legalBasis,
         bodies,
         approvals: current.decisions.map((each) => each.recordId),
       },
     });
-    const erased = 'month' in target ? 0 : await eraseOne(trx, target.recordId);
+    const erased = leaf === undefined ? 0 : await eraseOne(trx, leaf);
     return { recordId, bodies, erased };
   });
 }
@@ -224,19 +236,25 @@ const emptied = Object.entries(erasedColumns)
   .map(([name, value]) => `${name} = ${value === null ? 'null' : `'${value}'`}`)
   .join(', ');
 
-async function eraseOne(trx: Trx, recordId: string): Promise<number> {
+type LeafPlace = Pick<LeafRow, 'leaf_index' | 'lane' | 'recorded_at' | 'record_id'>;
+
+async function leafOf(trx: Trx, recordId: string): Promise<LeafPlace> {
   const leaf = await trx
     .selectFrom('log_leaf')
-    .select(['lane', 'recorded_at'])
+    .select(['leaf_index', 'lane', 'recorded_at', 'record_id'])
     .where('record_id', '=', recordId)
     .executeTakeFirst();
   if (leaf === undefined) throw new Refusal('stored_data_tampered', { recordId });
+  return leaf;
+}
+
+async function eraseOne(trx: Trx, leaf: LeafPlace): Promise<number> {
   const result = await trx
     .updateTable('records')
     .set(erasedColumns)
     .where('lane', '=', leaf.lane)
     .where('recorded_at', '=', leaf.recorded_at)
-    .where('record_id', '=', recordId)
+    .where('record_id', '=', leaf.record_id)
     .where('kind', '<=', recordKinds.audit_read)
     .where('body', 'is not', null)
     .executeTakeFirst();

@@ -3,7 +3,12 @@ import type { Database } from '../../db/database.ts';
 import { transaction } from '../../db/transaction.ts';
 import type { HubKey, Keys } from '../../signing/key-store.ts';
 import { canonicalJson } from '../../verification/canonical-json.ts';
+import { recordKinds } from '../entry.ts';
+import { type NotPublished, type PublishedProofDeps, whyNotPublished } from '../log/published-proof.ts';
+import { openRecord, type RecordKeys } from '../open-record.ts';
 import type { RecordIn } from '../record.ts';
+import { recordColumns } from '../store.ts';
+import { monthEnd } from './erasure.ts';
 
 export interface KeyEventDeps {
   readonly db: Database;
@@ -49,8 +54,53 @@ export const recordDestruction = (
   destroyed: { readonly month: string; readonly kind: string; readonly erasureId: string },
 ): Promise<boolean> => recordOnce(deps, destroyedEvent(destroyed));
 
+type MonthKey = { readonly month: string; readonly kind: string };
+const kidOf = ({ month, kind }: MonthKey): string => `record-${month}-${kind}`;
+
+/** Whether key_events says that a month key was destroyed. It proves nothing. */
+export async function isDestructionNoted({ db }: Pick<KeyEventDeps, 'db'>, key: MonthKey): Promise<boolean> {
+  const row = await db.kysely
+    .selectFrom('key_events')
+    .select('kid')
+    .where('kid', '=', kidOf(key))
+    .where('state', '=', 'destroyed')
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Why the destruction of a month key is not proved. */
+export type DestructionFault =
+  | { readonly code: 'no_record'; readonly kid: string }
+  | { readonly code: 'not_published'; readonly recordId: string; readonly reason: NotPublished };
+
+/** Looks for the record that says a month key was destroyed: the hub's own, and published. Undefined when there is one. */
+export async function destructionFault(
+  deps: PublishedProofDeps & { readonly keys: RecordKeys },
+  key: MonthKey,
+): Promise<DestructionFault | undefined> {
+  const kid = kidOf(key);
+  let fault: DestructionFault = { code: 'no_record', kid };
+  // Few: one for each key there ever was.
+  const rows = await deps.db.kysely
+    .selectFrom('records')
+    .select([...recordColumns])
+    .where('kind', '=', recordKinds.key_event)
+    .where('action', '=', 'keyDestroyed')
+    .where('recorded_at', '>=', monthEnd(key.month))
+    .execute();
+  for (const row of rows) {
+    const opened = openRecord(deps.keys, row);
+    const said = opened.state === 'whole' ? (opened.opened.body['detail'] as { readonly kid?: string } | null) : null;
+    if (said?.kid !== kid) continue;
+    const reason = await whyNotPublished(deps, row);
+    if (reason === undefined) return undefined;
+    fault = { code: 'not_published', recordId: row.record_id, reason };
+  }
+  return fault;
+}
+
 const destroyedEvent = (key: { month: string; kind: string; erasureId?: string }): KeyEvent => {
-  const kid = `record-${key.month}-${key.kind}`;
+  const kid = kidOf(key);
   return { kid, state: 'destroyed', action: 'keyDestroyed', detail: { kid, ...key } };
 };
 

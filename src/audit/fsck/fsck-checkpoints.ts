@@ -16,7 +16,7 @@ export interface CheckpointRules {
 
 export interface JudgedCheckpoints {
   readonly found: readonly Found[];
-  /** Names of the policy's witnesses whose cosignature verified. */
+  /** Whether the policy's witnesses whose cosignatures verified make up its quorum. */
   readonly quorum: boolean;
   /** Cosignatures of keys that no policy names. */
   readonly unchecked: number;

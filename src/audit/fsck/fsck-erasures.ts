@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Database } from '../../db/database.ts';
 import { canonicalJson } from '../../verification/canonical-json.ts';
-import { type ErasureStep, readErasureSteps } from '../erasure/erased-by.ts';
-import { type ErasureDecision, type ErasureTarget, erasureState } from '../erasure/erasure.ts';
+import { type ErasureStep, judgedCase, readErasureSteps } from '../erasure/erased-by.ts';
+import { erasureState } from '../erasure/erasure.ts';
 import { type ErasureKeys, listErasureCases } from '../erasure/erasure-store.ts';
 import type { RecordKeys } from '../open-record.ts';
 import type { Found } from './fsck-findings.ts';
@@ -20,25 +20,26 @@ export interface ErasureCover {
 }
 
 /**
- * Collects the erasures that were executed after two approvals for the same target. Memory grows with the erasures on record, not with
- * what they erased.
+ * Collects the erasures that were executed after two approvals for the same target, by the rules of approving, each step as its record
+ * says it; for a single record, the execution names the leaf that is its leaf. Memory grows with the erasures on record, not with what
+ * they erased.
  */
 export async function readErasureCover(db: Pick<Database, 'kysely'>, keys: RecordKeys): Promise<ErasureCover> {
-  const decisions = new Map<string, ErasureDecision[]>();
-  const executed: { readonly erasure: string; readonly target: ErasureTarget; readonly at: Date }[] = [];
+  const cases = new Map<string, ErasureStep[]>();
   for await (const step of readErasureSteps(db, keys)) {
     // Such a record is a finding of its own where its leaf is checked.
-    if ('tampered' in step || step.step === 'proposed') continue;
+    if ('tampered' in step) continue;
     const erasure = `${step.erasureId} ${canonicalJson(JSON.parse(JSON.stringify(step.target)))}`;
-    if (step.step === 'executed') executed.push({ erasure, target: step.target, at: step.row.recorded_at });
-    else decisions.set(erasure, [...(decisions.get(erasure) ?? []), ...decisionOf(step)]);
+    cases.set(erasure, [...(cases.get(erasure) ?? []), step]);
   }
   const records = new Map<string, Date>();
   const months = new Map<string, Date>();
-  for (const { erasure, target, at } of executed) {
-    if (erasureState({ decisions: decisions.get(erasure) ?? [] }) !== 'approved') continue;
-    if ('recordId' in target) records.set(target.recordId, at);
-    else for (const kind of target.kinds) months.set(`${target.month} ${kind}`, new Date(at.getTime() + monthTakesMs));
+  const executed = [...cases.values()].filter(isApproved).flatMap((steps) => steps.filter(isExecution));
+  for (const { target, row, body } of executed) {
+    const at = row.recorded_at;
+    if ('month' in target) {
+      for (const kind of target.kinds) months.set(`${target.month} ${kind}`, new Date(at.getTime() + monthTakesMs));
+    } else if (await isLeafOf(db, target.recordId, body['detail'])) records.set(target.recordId, at);
   }
   return {
     goneBy: ({ recordId, month, kind }) =>
@@ -52,12 +53,20 @@ const monthTakesMs = 3_600_000;
 /** Records of these kinds stay for good, whatever an erasure says. */
 const evidence = new Set(['erasure', 'month_seal', 'key_event', 'release']);
 
-function decisionOf({ step, recordId, row, body }: ErasureStep): ErasureDecision[] {
-  const officer = body['officer'] as ErasureDecision['officer'] | null;
-  const client = body['client'] as { readonly clientId: string } | null;
-  if (officer === null || client === null) return [];
-  const decision = step === 'approved' ? 'approve' : 'reject';
-  return [{ decision, reason: '', officer, clientId: client.clientId, recordId, at: row.recorded_at }];
+const isExecution = ({ step }: ErasureStep): boolean => step === 'executed';
+
+function isApproved(steps: readonly ErasureStep[]): boolean {
+  const judged = judgedCase(steps);
+  return judged !== undefined && erasureState(judged) === 'approved';
+}
+
+async function isLeafOf(db: Pick<Database, 'kysely'>, recordId: string, detail: unknown): Promise<boolean> {
+  const leaf = await db.kysely
+    .selectFrom('log_leaf')
+    .select('leaf_index')
+    .where('record_id', '=', recordId)
+    .executeTakeFirst();
+  return leaf !== undefined && leaf.leaf_index === (detail as { readonly leafIndex?: number } | null)?.leafIndex;
 }
 
 /** Rows about erasures that the hub did not write, or that belong to none; a page, newest first. */

@@ -16,9 +16,11 @@ export const findingSentences = {
   commitment_wrong: 'The commitment is not over this body and this record id.',
   column_wrong: 'Columns to search by do not say what the body says.',
   // The queue.
-  queue_stray: 'The queue names a record that does not exist.',
+  queue_stray: 'The queue names a record that does not exist: the hub queued it, and it is gone.',
   queue_differs: 'The queue does not say what its record says.',
-  queue_again: 'The queue names a record that has a leaf already: it stops every sequencer.',
+  queue_again: 'The queue names a record that has a leaf already.',
+  queue_row_forged: 'A row of the queue was not written by this hub: nobody but the hub may ask for a leaf.',
+  time_wrong: 'A leaf or a row of the queue bears a time that no record can have.',
   // The log.
   state_missing: 'There are leaves, but the state of the log is gone.',
   state_wrong: 'The state of the log contradicts what is stored with it.',

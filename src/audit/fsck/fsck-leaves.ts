@@ -102,6 +102,10 @@ export async function checkLeafBatch(
     }
     fillGap(row.leaf_index);
     grow(judgeLeaf(row, hashIn(tiles, row.leaf_index), check.found));
+    if (row.time_wrong) {
+      const place = { leaf: row.leaf_index, record: row.record_id, columns: ['recorded_at'] };
+      check.found({ code: 'time_wrong', place });
+    }
     if (!row.wanted) continue;
     records += 1;
     if (row.commitment === null || row.copies === null) missing.push(row);

@@ -24,8 +24,6 @@ export interface CheckpointTrail {
   firstSignedAt: number | null;
   /** The greatest size with a quorum, and when it was signed. */
   witnessed: { readonly size: number; readonly signedAt: number } | null;
-  /** The greatest size with any cosignature. */
-  cosignedSize: number | null;
   newest: { readonly size: number; readonly signedAt: number } | null;
 }
 
@@ -35,7 +33,6 @@ export const noTrail = (): CheckpointTrail => ({
   signedAt: 0,
   firstSignedAt: null,
   witnessed: null,
-  cosignedSize: null,
   newest: null,
 });
 
@@ -81,7 +78,7 @@ export function compareAt(
     if (row.signed_at.getTime() < trail.signedAt - rules.clockMs) {
       found({ code: 'checkpoint_order', place: { checkpoint: size, columns: ['signed_at'] } });
     }
-    remember(trail, rules.now, row, { ...judged, isCosigned: cosignatures.length > 0 });
+    remember(trail, rules.now, row, judged);
   }
 }
 
@@ -93,7 +90,7 @@ function remember(
   trail: CheckpointTrail,
   now: Date,
   { size, signed_at }: CheckpointRow,
-  judged: { readonly quorum: boolean; readonly unchecked: number; readonly isCosigned: boolean },
+  judged: { readonly quorum: boolean; readonly unchecked: number },
 ): void {
   const signedAt = signed_at.getTime();
   trail.firstSignedAt ??= signedAt;
@@ -102,7 +99,6 @@ function remember(
   trail.checkpoints += 1;
   trail.unchecked += judged.unchecked;
   trail.newest = { size, signedAt };
-  if (judged.isCosigned) trail.cosignedSize = size;
   if (judged.quorum) trail.witnessed = { size, signedAt };
 }
 

@@ -10,7 +10,7 @@ import { judgeRegistry, noteRecent } from './fsck-registry.ts';
 import { checkReleases } from './fsck-releases.ts';
 import type { FsckState } from './fsck-state.ts';
 import type { PageKey } from './fsck-store.ts';
-import { type CheckedPage, checkQueue, checkStrays } from './fsck-strays.ts';
+import { type CheckedPage, checkQueue, checkRefused, checkStrays } from './fsck-strays.ts';
 import { walkLeaves } from './fsck-walk.ts';
 
 /** One kind of check. `after` is what its last page ended with, null for the first. */
@@ -76,7 +76,8 @@ export function stepsOf(deps: FsckDeps, options: FsckOptions, state: FsckState):
         return { ...page, after: page.after === undefined ? undefined : JSON.stringify(page.after) };
       },
     },
-    { name: 'queue', page: (after) => checkQueue(db, { after: after ?? lowestId, limit: pageRows }) },
+    { name: 'queue', page: (after) => checkQueue({ db, keys }, { after: after ?? lowestId, limit: pageRows }) },
+    { name: 'refused', page: (after) => checkRefused(db, { after, limit: pageRows }) },
     {
       name: 'months',
       page: (after) =>

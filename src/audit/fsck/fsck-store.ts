@@ -1,5 +1,6 @@
 import type { Database } from '../../db/database.ts';
 import type { Tables } from '../../db/tables.ts';
+import { type QueueSays, queueTimeColumn } from '../log/queue-mac.ts';
 import type { RecordRow } from '../store.ts';
 import { type CompactRecord, compactColumns } from './check-record.ts';
 
@@ -13,12 +14,21 @@ export interface LeafBeside extends Omit<CompactRecord, 'commitment' | 'body' | 
   readonly entry: Buffer;
   /** Whether the record is to be looked at. */
   readonly wanted: boolean;
-  /** 'YYYY-MM' in UTC, by the leaf. */
+  /** The time of the leaf is none that a record can have. */
+  readonly time_wrong: boolean;
+  /** 'YYYY-MM' in UTC, by the leaf; empty for a time beyond every calendar. */
   readonly month: string;
   readonly commitment: Bytes;
   readonly body: Bytes;
   readonly copies: string | null;
 }
+
+/** Whether a time lies in [$a, $b); an end that was not asked for leaves nothing out, not even 'infinity'. */
+const within = (column: string, from: string, until: string): string =>
+  `(${column} >= ${from}::timestamptz and (${column} < ${until}::timestamptz or ${until}::timestamptz = 'infinity'))`;
+
+/** A time that no record can have: none of a calendar, before there was a hub, or a day and more ahead of the database's clock. */
+const impossible = (column: string): string => `(${column} < '2000-01-01Z' or ${column} > now() + interval '1 day')`;
 
 /** Leaves [begin, end) in order, each beside its record when that was recorded in [from, until). */
 export async function readLeavesBeside(
@@ -27,10 +37,11 @@ export async function readLeavesBeside(
 ): Promise<LeafBeside[]> {
   const statement = {
     name: 'fsck_leaves',
-    text: `select l.leaf_index, l.record_id, l.entry, (l.recorded_at >= $3::timestamptz and l.recorded_at < $4::timestamptz) as wanted,
-        to_char(l.recorded_at at time zone 'UTC', 'YYYY-MM') as month, r.commitment, r.body, ${compactColumns}
+    text: `select l.leaf_index, l.record_id, l.entry, ${within('l.recorded_at', '$3', '$4')} as wanted,
+        ${impossible('l.recorded_at')} as time_wrong,
+        coalesce(to_char(l.recorded_at at time zone 'UTC', 'YYYY-MM'), '') as month, r.commitment, r.body, ${compactColumns}
       from log_leaf l left join records r on r.lane = l.lane and r.recorded_at = l.recorded_at and r.record_id = l.record_id
-        and l.recorded_at >= $3::timestamptz and l.recorded_at < $4::timestamptz
+        and ${within('l.recorded_at', '$3', '$4')}
       where l.leaf_index >= $1 and l.leaf_index < $2 order by l.leaf_index`,
   };
   return db.query<LeafBeside>(statement, [range.begin, range.end, range.from, range.until]);
@@ -140,7 +151,8 @@ export async function readStrayRecords(
     name: 'fsck_strays',
     text: `with page as materialized (
         select lane, recorded_at, record_id from records
-        where (recorded_at, record_id) > ($1::timestamptz, $2::uuid) and recorded_at < $3::timestamptz
+        where (recorded_at, record_id) > ($1::timestamptz, $2::uuid)
+          and (recorded_at < $3::timestamptz or $3::timestamptz = 'infinity')
         order by recorded_at, record_id limit $4),
       joined as materialized (
         select p.lane, p.recorded_at, p.record_id, l.leaf_index, l.lane as leaf_lane, l.recorded_at as leaf_at
@@ -178,7 +190,8 @@ export async function readTwiceLogged(
   const statement = {
     name: 'fsck_twice',
     text: `with page as materialized (
-        select record_id from records where (recorded_at, record_id) > ($1::timestamptz, $2::uuid) and recorded_at < $3::timestamptz
+        select record_id from records where (recorded_at, record_id) > ($1::timestamptz, $2::uuid)
+          and (recorded_at < $3::timestamptz or $3::timestamptz = 'infinity')
         order by recorded_at, record_id limit $4)
       select l.record_id, max(l.leaf_index) as leaf_index from page p join log_leaf l using (record_id)
       group by 1 having count(*) > 1`,
@@ -186,44 +199,45 @@ export async function readTwiceLogged(
   return db.query(statement, [...ids.from, ids.until, ids.limit]);
 }
 
-/** A row of the queue that is not what its record says. */
-export interface WrongQueueRow {
-  readonly record_id: string;
-  readonly lane: number;
-  readonly recorded_at: Date;
+/** A row of the queue beside its record. */
+export interface QueueRow extends QueueSays {
+  readonly mac: Buffer;
+  readonly time_wrong: boolean;
   readonly found: boolean;
   readonly kind_same: boolean | null;
   readonly commitment_same: boolean | null;
   readonly leaf_index: number | null;
 }
 
-/** A page of the queue in order of ids; only what is wrong comes back. */
-export async function readWrongQueueRows(
+/** A page of the queue in order of ids. */
+export async function readQueueRows(
   db: Database,
   { after, limit }: { readonly after: string; readonly limit: number },
-): Promise<{ readonly rows: number; readonly after: string | undefined; readonly wrong: readonly WrongQueueRow[] }> {
+): Promise<QueueRow[]> {
   const statement = {
     name: 'fsck_queue',
-    text: `with page as materialized (select * from log_queue where record_id > $1::uuid order by record_id limit $2),
-      ends as (select count(*) as rows, (select record_id from page order by record_id desc limit 1) as last_id from page),
-      wrong as (
-        select p.record_id, p.lane, p.recorded_at, r.record_id is not null as found, r.kind = p.kind as kind_same,
-          r.commitment = p.commitment as commitment_same, l.leaf_index
-        from page p
-          left join records r on r.lane = p.lane and r.recorded_at = p.recorded_at and r.record_id = p.record_id
-          left join log_leaf l on l.record_id = p.record_id
-        where r.record_id is null or r.kind <> p.kind or r.commitment <> p.commitment or l.record_id is not null)
-      select e.rows as page_rows, e.last_id, w.* from ends e left join wrong w on true`,
+    text: `with page as materialized (select * from log_queue where record_id > $1::uuid order by record_id limit $2)
+      select p.record_id as "recordId", p.lane, ${queueTimeColumn('p.recorded_at')} as at, p.kind, p.commitment, p.mac,
+        ${impossible('p.recorded_at')} as time_wrong, r.record_id is not null as found, r.kind = p.kind as kind_same,
+        r.commitment = p.commitment as commitment_same, l.leaf_index
+      from page p
+        left join records r on r.lane = p.lane and r.recorded_at = p.recorded_at and r.record_id = p.record_id
+        left join log_leaf l on l.record_id = p.record_id
+      order by p.record_id`,
   };
-  type Row = WrongQueueRow & { page_rows: number; last_id: string | null };
-  const found = await db.query<Row>(statement, [after, limit]);
-  const [first] = found;
-  const isLast = first === undefined || first.page_rows < limit || first.last_id === null;
-  return {
-    rows: first?.page_rows ?? 0,
-    after: isLast ? undefined : (first.last_id ?? undefined),
-    wrong: found.filter((row) => row.record_id !== null),
+  return db.query<QueueRow>(statement, [after, limit]);
+}
+
+/** A page of the rows that a sequencer put aside, the oldest first. */
+export async function readRefusedRows(
+  db: Database,
+  { after, limit }: { readonly after: number; readonly limit: number },
+): Promise<{ readonly refused_id: number; readonly record_id: string }[]> {
+  const statement = {
+    name: 'fsck_refused',
+    text: 'select refused_id, record_id from log_queue_refused where refused_id > $1 order by refused_id limit $2',
   };
+  return db.query(statement, [after, limit]);
 }
 
 /** The first leaf index at or behind `begin`, or undefined. */

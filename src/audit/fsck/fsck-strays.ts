@@ -1,8 +1,17 @@
 import type { Database } from '../../db/database.ts';
+import type { EncryptionKeys } from '../../signing/data-keys.ts';
+import { isQueuedByHub } from '../log/queue-mac.ts';
 import type { RecordKeys } from '../open-record.ts';
-import type { Found } from './fsck-findings.ts';
+import { type Found, namesOf } from './fsck-findings.ts';
 import { faultsOf } from './fsck-records.ts';
-import { findNearIds, type PageKey, readStrayRecords, readTwiceLogged, readWrongQueueRows } from './fsck-store.ts';
+import {
+  findNearIds,
+  type PageKey,
+  readQueueRows,
+  readRefusedRows,
+  readStrayRecords,
+  readTwiceLogged,
+} from './fsck-store.ts';
 
 /** A page of a check: what was found, how far it looked, where to go on. */
 export interface CheckedPage<Key> {
@@ -38,29 +47,49 @@ export async function checkStrays(
   return { found, rows, after };
 }
 
-/** Rows of the queue that say something else than their record, or are of none; a page in order of ids. */
+/**
+ * Rows of the queue that say something else than their record, are of none, or were not written by this hub; a page in order of ids.
+ * A row with a good MAC and without a record is what is left of a record that was deleted.
+ */
 export async function checkQueue(
-  db: Database,
+  { db, keys }: { readonly db: Database; readonly keys: Pick<EncryptionKeys, 'verifyRowMac'> },
   page: { readonly after: string; readonly limit: number },
 ): Promise<CheckedPage<string>> {
-  const { rows, after, wrong } = await readWrongQueueRows(db, page);
-  const unmatched = wrong.filter((row) => !row.found && row.leaf_index === null);
+  const rows = await readQueueRows(db, page);
+  const unmatched = rows.filter((row) => !row.found && row.leaf_index === null);
   const near = new Set(
     (
       await findNearIds(
         db,
-        unmatched.map(({ record_id }) => record_id),
+        unmatched.map(({ recordId }) => recordId),
       )
     ).map((row) => row.record_id),
   );
-  const found = wrong.map((row): Found => {
-    const place = { record: row.record_id, table: 'log_queue' };
-    if (row.leaf_index !== null) return { code: 'queue_again', place: { ...place, leaf: row.leaf_index } };
-    if (!row.found && !near.has(row.record_id)) return { code: 'queue_stray', place };
-    const columns = row.found
-      ? [...(row.kind_same === true ? [] : ['kind']), ...(row.commitment_same === true ? [] : ['commitment'])]
-      : ['lane or recorded_at'];
-    return { code: 'queue_differs', place: { ...place, columns } };
+  const found = rows.flatMap((row): Found[] => {
+    const place = { record: row.recordId, table: 'log_queue' };
+    const time: Found[] = row.time_wrong ? [{ code: 'time_wrong', place: { ...place, columns: ['recorded_at'] } }] : [];
+    if (row.leaf_index !== null) return [...time, { code: 'queue_again', place: { ...place, leaf: row.leaf_index } }];
+    const columns = namesOf({
+      'lane or recorded_at': !row.found && near.has(row.recordId),
+      kind: row.found && row.kind_same !== true,
+      commitment: row.found && row.commitment_same !== true,
+    });
+    if (columns.length > 0) return [...time, { code: 'queue_differs', place: { ...place, columns } }];
+    if (!isQueuedByHub(keys, row)) return [...time, { code: 'queue_row_forged', place }];
+    return row.found ? time : [...time, { code: 'queue_stray', place }];
   });
-  return { found, rows, after };
+  return { found, rows: rows.length, after: rows.length < page.limit ? undefined : rows.at(-1)?.recordId };
+}
+
+/** What sequencers put aside because this hub had not queued it; `after` is the number of the last row. */
+export async function checkRefused(
+  db: Database,
+  page: { readonly after: string | null; readonly limit: number },
+): Promise<CheckedPage<string>> {
+  const rows = await readRefusedRows(db, { after: Number(page.after ?? 0), limit: page.limit });
+  const found = rows.map(({ refused_id: row, record_id: record }): Found => {
+    return { code: 'queue_row_forged', place: { record, table: 'log_queue_refused', row: String(row) } };
+  });
+  const last = rows.at(-1);
+  return { found, rows: rows.length, after: last && rows.length === page.limit ? String(last.refused_id) : undefined };
 }

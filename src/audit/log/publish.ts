@@ -67,6 +67,7 @@ export function startPublisher(
     states: new Map(policy.witnesses.map(({ name }) => [name, 'unasked'])),
     over: stopping.signal,
     warnedAt: Number.NEGATIVE_INFINITY,
+    lacks: false,
   };
   let cleared = false;
   let offered = office.newest;
@@ -127,6 +128,8 @@ interface Round {
   /** Aborted when the term ends. */
   readonly over: AbortSignal;
   warnedAt: number;
+  /** Somebody was told that the quorum is missing, and not yet that it is there again. */
+  lacks: boolean;
 }
 
 const asked = ({ name, key, url }: PolicyWitness): Witness | undefined =>
@@ -196,7 +199,7 @@ async function compare(
 /** Puts a stored checkpoint to all witnesses at once, stores their cosignatures, and publishes it if it may be. True when it is published. */
 async function publish(deps: PublishDeps, round: Round, head: Head): Promise<boolean> {
   const { db, witnessing, say, now, at } = deps;
-  if (await isCosigned(deps, head)) {
+  if ((await cosignedSoFar(deps, head)).quorum) {
     await publishSize(db, round.epoch, head.size);
     at?.('published');
   }
@@ -207,26 +210,47 @@ async function publish(deps: PublishDeps, round: Round, head: Head): Promise<boo
     await storeCosignatures(db, head.size, lines, now());
     at?.('cosignatures_stored');
   }
-  const quorum = await isCosigned(deps, head);
-  if (!quorum && performance.now() - round.warnedAt > repeatMs) {
-    round.warnedAt = performance.now();
-    const missing = [...round.states].filter(([, state]) => state !== 'cosigned').map(([name]) => name);
-    say.warn({ code: 'quorum_missing', size: head.size, missing }, 'a checkpoint lacks its quorum of witnesses');
-  }
+  const { quorum, missing } = await cosignedSoFar(deps, head);
+  if (quorum) sayMet(say, round, head);
+  else sayMissing(say, round, head, missing);
   if (!quorum && witnessing.down === 'hold') return false;
   await publishSize(db, round.epoch, head.size);
   at?.('published');
   return true;
 }
 
-/** Whether the cosignatures that are stored make up the quorum. They are verified again: only what others will believe counts. */
-async function isCosigned({ db, logKeys, witnessing }: PublishDeps, head: Head): Promise<boolean> {
+/** Once, after it was missing. */
+function sayMet(say: Say, round: Round, { size }: Head): void {
+  if (!round.lacks) return;
+  round.lacks = false;
+  round.warnedAt = Number.NEGATIVE_INFINITY;
+  say.info({ code: 'quorum_met', size }, 'checkpoints have their quorum of witnesses again');
+}
+
+function sayMissing(say: Say, round: Round, { size }: Head, missing: readonly string[]): void {
+  round.lacks = true;
+  if (performance.now() - round.warnedAt <= repeatMs) return;
+  round.warnedAt = performance.now();
+  const states = Object.fromEntries(missing.map((name) => [name, round.states.get(name)]));
+  say.warn(
+    { code: 'quorum_missing', size, missing, states },
+    `a checkpoint lacks its quorum of witnesses; missing: ${missing.join(', ')}`,
+  );
+}
+
+/** Whether the stored cosignatures make up the quorum, and who is missing. They are verified again: only what others will believe counts. */
+async function cosignedSoFar(
+  { db, logKeys, witnessing }: PublishDeps,
+  head: Head,
+): Promise<{ readonly quorum: boolean; readonly missing: readonly string[] }> {
   const { policy } = witnessing;
-  if (policy.quorum === undefined) return true;
+  if (policy.quorum === undefined) return { quorum: true, missing: [] };
   const lines = await readCosignatures(db, head.size);
   const note = head.note + lines.map((line) => `${line}\n`).join('');
   const judged = judgeCheckpoint({ ...policy, logs: logKeys.map((key) => ({ key })) }, note);
-  return judged.ok && judged.value.quorum;
+  const by = judged.ok ? judged.value.cosignedBy : [];
+  const missing = policy.witnesses.map(({ name }) => name).filter((name) => !by.includes(name));
+  return { quorum: judged.ok && judged.value.quorum, missing };
 }
 
 /** The cosignature of one witness, or none; what it is asked first may be answered with the size it knows. */

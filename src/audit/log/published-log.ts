@@ -24,7 +24,7 @@ export interface PublishedLog {
   readonly tile: (path: string) => Promise<Buffer>;
   /** Verifier keys, one a line. */
   readonly keys: string;
-  /** The tlog-proof of a record. Rejects with `not_in_log_yet`, `not_found`, `stored_data_tampered`. */
+  /** The tlog-proof of a record. Rejects with `not_in_log_yet`, `record_unknown`, `stored_data_tampered`. */
   readonly proof: (recordId: string) => Promise<string>;
 }
 
@@ -50,7 +50,7 @@ export function openPublishedLog({ db, logOrigin, hubKeys }: PublishedLogDeps): 
     proof: async (recordId) => {
       const proof = await proveRecord(db, recordId.toLowerCase(), tiles.read);
       if (proof.state === 'waiting') throw new Refusal('not_in_log_yet', { retryAfterSeconds });
-      if (proof.state === 'unknown') throw new Refusal('not_found');
+      if (proof.state === 'unknown') throw new Refusal('record_unknown');
       const { leaf, path, checkpoint } = proof;
       return formatProof({ index: leaf.leaf_index, path, note: checkpoint.note });
     },

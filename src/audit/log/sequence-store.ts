@@ -1,8 +1,10 @@
 import { sql, type Transaction } from 'kysely';
 import type { Database } from '../../db/database.ts';
 import type { Tables } from '../../db/tables.ts';
+import { logEntry } from '../../verification/commitment.ts';
 import { emptyRoot } from '../../verification/merkle.ts';
 import type { GrownTile } from './growing-tree.ts';
+import { type QueueSays, queueTimeColumn } from './queue-mac.ts';
 
 /**
  * Writing the log, under the sequencer's role. Every statement that changes the tree names the epoch it believes in, so that one
@@ -101,32 +103,75 @@ export async function lockState(
   return rows[0];
 }
 
-export interface Claimed {
-  /** Rows taken from the queue. */
-  readonly claimed: number;
-  /** Leaves made of them: fewer when a record was queued that is in the log already. */
+/** A row taken off the queue, or one that was refused before. */
+export interface QueuedRow extends QueueSays {
+  readonly mac: Buffer;
+}
+
+const queuedColumns = sql.raw(
+  `q.record_id as "recordId", q.lane, ${queueTimeColumn('q.recorded_at')} as at, q.kind, q.commitment, q.mac`,
+);
+
+/** Takes up to `limit` rows off the queue, those with the smallest record ids, in no order. Nobody has checked them yet. */
+export async function takeQueued(trx: Transaction<Tables>, limit: number): Promise<QueuedRow[]> {
+  const { rows } = await sql<QueuedRow>`
+    delete from log_queue q using (select record_id from log_queue order by record_id limit ${limit}) head
+    where q.record_id = head.record_id returning ${queuedColumns}`.execute(trx);
+  return rows;
+}
+
+/** Puts rows aside that the hub did not queue: out of the way of the others, and kept as evidence. */
+export async function putAside(trx: Transaction<Tables>, rows: readonly QueuedRow[]): Promise<void> {
+  await sql`
+    insert into log_queue_refused (record_id, lane, recorded_at, kind, commitment, mac, refused_at)
+    select *, clock_timestamp() from unnest(${rows.map(({ recordId }) => recordId)}::uuid[],
+      ${rows.map(({ lane }) => lane)}::int[], ${rows.map(({ at }) => at)}::timestamptz[],
+      ${rows.map(({ kind }) => kind)}::smallint[], ${rows.map(({ commitment }) => commitment)}::bytea[],
+      ${rows.map(({ mac }) => mac)}::bytea[])`.execute(trx);
+}
+
+/** A row that was put aside. */
+export type RefusedRow = QueuedRow & { readonly refusedId: number };
+
+/** A page of the rows that were put aside, the oldest first. */
+export async function readAside(trx: Transaction<Tables>, after: number, limit: number): Promise<RefusedRow[]> {
+  const { rows } = await sql<RefusedRow>`select q.refused_id as "refusedId", ${queuedColumns} from log_queue_refused q
+    where q.refused_id > ${after} order by q.refused_id limit ${limit}`.execute(trx);
+  return rows;
+}
+
+/** Takes rows back that were put aside. */
+export async function takeAside(trx: Transaction<Tables>, ids: readonly number[]): Promise<void> {
+  await sql`delete from log_queue_refused where refused_id = any(${ids}::bigint[])`.execute(trx);
+}
+
+export interface Numbered {
+  /** Leaves made: fewer than rows when a record was queued that is in the log already. */
   readonly numbered: number;
   /** The leaves' entries in order, 34 bytes each (`logEntry`). */
   readonly entries: Buffer;
 }
 
-/** Takes up to `limit` rows off the queue and makes them the leaves from `size` on, in the order of their record ids. */
-export async function claimLeaves(trx: Transaction<Tables>, size: number, limit: number): Promise<Claimed> {
-  const { rows } = await sql<{ claimed: number; numbered: number; entries: Buffer | null }>`
-    with claimed as (
-      delete from log_queue q using (select record_id from log_queue order by record_id limit ${limit}) head
-      where q.record_id = head.record_id
-      returning q.record_id, q.lane, q.recorded_at, q.kind, q.commitment),
-    numbered as (
+/** Makes checked rows the leaves from `size` on, in the order of their record ids. What is written is what was checked. */
+export async function numberLeaves(
+  trx: Transaction<Tables>,
+  size: number,
+  queued: readonly QueuedRow[],
+): Promise<Numbered> {
+  const { rows } = await sql<{ numbered: number; entries: Buffer | null }>`
+    with numbered as (
       insert into log_leaf (leaf_index, record_id, lane, recorded_at, entry)
-      select ${size}::bigint + row_number() over (order by c.record_id) - 1, c.record_id, c.lane, c.recorded_at,
-        '\\x01'::bytea || set_byte('\\x00'::bytea, 0, c.kind) || c.commitment
-      from claimed c where not exists (select from log_leaf l where l.record_id = c.record_id)
+      select ${size}::bigint + row_number() over (order by c.record_id) - 1, c.record_id, c.lane, c.recorded_at, c.entry
+      from unnest(${queued.map(({ recordId }) => recordId)}::uuid[], ${queued.map(({ lane }) => lane)}::int[],
+          ${queued.map(({ at }) => at)}::timestamptz[],
+          ${queued.map(({ kind, commitment }) => logEntry(kind, commitment))}::bytea[]) as c(record_id, lane, recorded_at, entry)
+      where not exists (select from log_leaf l where l.record_id = c.record_id)
       returning leaf_index, entry)
-    select (select count(*) from claimed) as claimed, count(*) as numbered,
-      string_agg(entry, ''::bytea order by leaf_index) as entries from numbered`.execute(trx);
-  const { claimed = 0, numbered = 0, entries = null } = rows[0] ?? {};
-  return { claimed, numbered, entries: entries ?? Buffer.alloc(0) };
+    select count(*) as numbered, string_agg(entry, ''::bytea order by leaf_index) as entries from numbered`.execute(
+    trx,
+  );
+  const { numbered = 0, entries = null } = rows[0] ?? {};
+  return { numbered, entries: entries ?? Buffer.alloc(0) };
 }
 
 /** Stores tiles; each only as the continuation of what is stored of it. Answers how many that was true of. */

@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Database } from '../../db/database.ts';
+import type { EncryptionKeys } from '../../signing/data-keys.ts';
 import { type GrowingTree, rootOfTree } from './growing-tree.ts';
 import { LogContradiction, type LogFaultCode, type LogFaultFacts, Replaced } from './log-fault.ts';
 import { type Publisher, type Say, startPublisher, type Witnessing, type WitnessState } from './publish.ts';
-import { type Step, sequenceBatch } from './sequence.ts';
+import { type Sequenced, type Step, sequenceBatch } from './sequence.ts';
 import { beginLog, type Glance, giveLeaseBack, glance, publishSize, renewLease, takeLease } from './sequence-store.ts';
 import { type Head, logKeys, type SignDeps, signCheckpoint } from './sign-checkpoint.ts';
 import { takeOver } from './take-over.ts';
 
 export interface SequencerDeps extends SignDeps {
+  readonly keys: SignDeps['keys'] & Pick<EncryptionKeys, 'verifyRowMac'>;
   /** Under the sequencer's role; two connections are enough. */
   readonly db: Database;
   /** A checkpoint is signed at most so often, when the log has grown. */
@@ -64,6 +66,8 @@ interface Office {
   /** Absent without witnesses. */
   readonly publisher: Publisher | undefined;
   renewedAt: number;
+  /** Where to go on looking again at what predecessors put aside; undefined when all of it was looked at. */
+  asideAfter: number | undefined;
   signedAt: number;
 }
 
@@ -78,6 +82,7 @@ export function startSequencer(deps: SequencerDeps): Sequencer {
   const { db, origin, checkpointMs, witnessing, say } = deps;
   const { batchRows = 2_048, pollMs = 100, standbyMs = 500, leaseMs = 3_000, at } = deps;
   const lease = { holder: `${hostname()}:${process.pid}:${randomBytes(6).toString('hex')}`, leaseMs };
+  const batch = { db, keys: deps.keys, batchRows, at };
   const keysOfLog = logKeys(deps.keys, origin);
 
   let office: Office | undefined;
@@ -124,9 +129,26 @@ export function startSequencer(deps: SequencerDeps): Sequencer {
       witnessing === undefined
         ? undefined
         : startPublisher({ ...deps, logKeys: keysOfLog, witnessing, halt }, { epoch, newest });
-    office = { epoch, tree, newest, publisher, renewedAt: performance.now(), signedAt: Number.NEGATIVE_INFINITY };
-    say.info({ epoch, size: tree.size }, 'sequencing the transparency log');
+    office = {
+      epoch,
+      tree,
+      newest,
+      publisher,
+      renewedAt: performance.now(),
+      asideAfter: 0,
+      signedAt: Number.NEGATIVE_INFINITY,
+    };
+    say.info(
+      { code: 'log_sequencing', epoch, size: tree.size },
+      state === 'standby' ? 'taking over the transparency log' : 'sequencing the transparency log',
+    );
     return true;
+  };
+
+  /** Once each time it begins to wait. */
+  const sayStandby = ({ holder }: Glance): void => {
+    if (state === 'standby') return;
+    say.info({ code: 'log_standby', holder }, 'another process writes the transparency log: standing by');
   };
 
   const sign = async (held: Office): Promise<void> => {
@@ -159,6 +181,7 @@ export function startSequencer(deps: SequencerDeps): Sequencer {
     const seen = await look();
     if (office === undefined) {
       const taken = await takeOffice(seen);
+      if (!taken) sayStandby(seen);
       state = taken ? 'sequencing' : 'standby';
       return taken ? 0 : standbyMs;
     }
@@ -167,6 +190,7 @@ export function startSequencer(deps: SequencerDeps): Sequencer {
     agree(seen, held.tree);
     warnOfLateness(seen);
     const full = seen.waiting_ms !== null && (await sequence(held));
+    if (held.asideAfter !== undefined) held.asideAfter = await lookAgain(held, held.asideAfter);
     await renew(held);
     await sign(held);
     if (held.publisher === undefined && seen.published_size < held.newest.size) {
@@ -178,13 +202,34 @@ export function startSequencer(deps: SequencerDeps): Sequencer {
 
   /** True when a whole batch was waiting, and so more may be. */
   const sequence = async (held: Office): Promise<boolean> => {
-    const { tree, claimed, repeated } = await sequenceBatch({ db, batchRows, at }, { ...lease, ...held });
-    held.tree = tree;
-    if (claimed > repeated) held.renewedAt = performance.now();
+    const { claimed, refused, repeated } = grow(held, await sequenceBatch(batch, { ...lease, ...held }));
+    if (refused.length > 0) {
+      const facts = { code: 'queue_row_forged', count: refused.length, records: refused.slice(0, 10) };
+      say.error(
+        facts,
+        'rows of the queue were not written by this hub: put aside into log_queue_refused, never numbered',
+      );
+    }
     if (repeated > 0) {
       say.error({ code: 'record_queued_twice', count: repeated }, 'records were queued that are in the log already');
     }
     return claimed === batchRows;
+  };
+
+  const grow = (held: Office, done: Sequenced): Sequenced => {
+    if (done.tree.size > held.tree.size) held.renewedAt = performance.now();
+    held.tree = done.tree;
+    return done;
+  };
+
+  /** One page of what was put aside; answers where the next one begins. */
+  const lookAgain = async (held: Office, after: number): Promise<number | undefined> => {
+    const { tree } = held;
+    const { asideAfter } = grow(held, await sequenceBatch(batch, { ...lease, ...held }, after));
+    const count = held.tree.size - tree.size;
+    if (count > 0)
+      say.warn({ code: 'queue_row_readmitted', count }, 'rows that were put aside are of this hub after all');
+    return asideAfter;
   };
 
   /** A batch renews the lease; without one it is done here. */

@@ -38,7 +38,7 @@ const columns: readonly (readonly [heading: string, cell: Cell])[] = [
   ['持证主体 (化名) / holders (pseudonyms)', ({ holderKeys }) => holderKeys?.join(' ')],
   ['答复摘要 / answer digest', bodyText('answerDigest')],
   ['请求编号 / request', bodyText('requestId')],
-  ['承诺值 / commitment', ({ commitment }) => commitment.toString('hex')],
+  ['承诺值 / commitment', ({ commitment }) => commitment.toString('base64url')],
 ];
 
 /** The heading, in Chinese and English. */
@@ -56,8 +56,8 @@ export function csvOfLeaf(judged: JudgedLeaf): string {
   if (judged.state === 'erased') {
     const by =
       judged.erasure === null
-        ? '正文缺失且无删除依据 / missing without an erasure'
-        : `已删除 / erased: ${judged.erasure}`;
+        ? '正文缺失且无清除依据 / missing without an erasure'
+        : `已清除 / erased: ${judged.erasure}`;
     return line(String(index), recordId, by);
   }
   const { found } = judged;
