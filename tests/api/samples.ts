@@ -10,6 +10,7 @@ import { type KeySigner, keySigner } from '../../src/signing/signer.ts';
 import { issueX509 } from '../../src/signing/x509-issue.ts';
 import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
 import { runSql } from '../support/database.ts';
+import { registerOffice } from '../support/inspection-office.ts';
 import { sequencerOn, soon } from '../support/log.ts';
 import { operationOf, type World } from './world.ts';
 
@@ -380,7 +381,9 @@ export const samples: Readonly<Record<OperationId, Make>> = {
   listErasures: plain({ query: 'limit=2' }),
   proposeErasure: async (world) => ({ body: await newErasure(world) }),
   approveErasure: async (world) => {
-    const proposed = world.client('audit-office').post('/v1/audit/erasures', await newErasure(world));
+    // Who proposes may not approve, and the callers of these tests are the demo's clients.
+    const proposer = await registerOffice(world.hub, { clientId: `proposer-${next()}` });
+    const proposed = proposer.post('/v1/audit/erasures', await newErasure(world));
     const { erasureId } = await expectAnswer<{ erasureId: string }>(proposed, 201);
     return {
       params: { erasureId },

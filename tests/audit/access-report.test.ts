@@ -490,7 +490,8 @@ await t.test(
         });
         if (!execute) continue;
         for (const id of ['first', 'second']) {
-          await insertDecision(trx, keys, { erasureId, decision: 'approve', reason: 'test', ...by(id) });
+          const standing = { department: id, roles: ['auditor'] as const, registeredAt: '2020-01-01T00:00:00.000Z' };
+          await insertDecision(trx, keys, { erasureId, decision: 'approve', reason: 'test', standing, ...by(id) });
         }
         await insertExecution(trx, keys, { erasureId, recordId: newId(), bodies: 1, at: after(3000) });
       }

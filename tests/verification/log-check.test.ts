@@ -127,3 +127,14 @@ await t.test('older checkpoints tell a rewritten or cut history', async (t) => {
   const tampered = await check(flipped('tile/entries/000', 36 * 5 + 20), [{ file: 'same', note: noteOf(log, 90) }]);
   t.same(tampered.consistentWith, [{ file: 'same', size: 90 }]);
 });
+
+await t.test('a claimed size of 2^53 - 1 is not walked', async (t) => {
+  const text = formatCheckpoint({ origin: log.origin, size: Number.MAX_SAFE_INTEGER, root: Buffer.alloc(32) });
+  const report = await checkLog(
+    { read: async (path) => (path === 'checkpoint' ? Buffer.from(signNote(log.key, text)) : undefined) },
+    policy,
+    [],
+  );
+  t.equal(found(report).at(-1)?.split(' ')[0], 'gave_up');
+  t.ok(report.files < 100, 'after a few missing files');
+});

@@ -148,11 +148,14 @@ await t.test('judging a checkpoint: the log, its name, the witnesses', (t) => {
     { ok: true, value: { quorum: false } },
     'one witness three times',
   );
-  const refused = (other: string, reason: string) =>
-    t.strictSame(judgeCheckpoint(policy, other), { ok: false, reason }, reason);
+  const refused = (other: string, reason: string, more = {}) =>
+    t.strictSame(judgeCheckpoint(policy, other), { ok: false, reason, ...more }, reason);
   refused(`${text}\n${cosigned(0, 1, 2, 3)}`, 'unknown_log');
   refused(`${text}\n${signer(origin, 1).line(text)}${cosigned(0, 1, 2)}`, 'unknown_log');
-  refused(`${text}\n${log.line(text)}${witnesses[0]?.line('other\n')}`, 'signature_invalid');
+  refused(`${text}\n${log.line(text)}${witnesses[0]?.line('other\n')}`, 'signature_invalid', {
+    signer: policy.witnesses[0]?.name,
+  });
+  refused(`${text}\n${log.line('other\n')}${cosigned(0)}`, 'signature_invalid', { signer: origin });
   const otherText = text.replace(origin, 'other.example/log');
   refused(`${otherText}\n${log.line(otherText)}`, 'origin_wrong');
   refused(`no checkpoint\n\n${log.line('no checkpoint\n')}`, 'malformed_checkpoint');

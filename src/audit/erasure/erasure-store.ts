@@ -67,7 +67,7 @@ export async function insertDecision(
     body: sealJson(keys, bound('erasure_approvals', erasureId, made.recordId), {
       officer: made.officer,
       reason: made.reason,
-      standing: made.standing,
+      ...(made.standing !== undefined && { standing: made.standing }),
     }),
     record_id: made.recordId,
     approved_at: made.at,
