@@ -55,7 +55,15 @@ export function writer({ db, box, fingerprint, isFingerprint }: WriteDeps): Writ
     const replay = await findReplay(db, { ...identity, box });
     if (replay !== undefined) return replay;
     // Steps without `prepare` are typed P = undefined.
-    const prepared = (await steps.prepare?.()) as Parameters<typeof steps.apply>[1];
+    let prepared: Parameters<typeof steps.apply>[1];
+    try {
+      prepared = (await steps.prepare?.()) as Parameters<typeof steps.apply>[1];
+    } catch (error) {
+      // The first sending may have been committed meanwhile: what it changed must not turn this one into a refusal.
+      const done = await findReplay(db, { ...identity, box });
+      if (done !== undefined) return done;
+      throw error;
+    }
     return idempotently(db, { ...identity, box }, (trx) => steps.apply(trx, prepared));
   };
 }

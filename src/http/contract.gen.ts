@@ -695,7 +695,7 @@ export interface paths {
         };
         /**
          * The proof that a record is in the log
-         * @description C2SP tlog-proof: index, inclusion path and the published checkpoint with its cosignatures in one text, to be kept and checked offline. It proves an entry made from the record's kind and commitment and tells nothing of the record. 404 `not_in_log_yet` for a second or two after the record was made.
+         * @description C2SP tlog-proof: index, inclusion path and the published checkpoint with its cosignatures in one text, to be kept and checked offline. It proves an entry made from the record's kind and commitment and tells nothing of the record. 404 `not_in_log_yet` for a second or two after the record was made, 404 `record_unknown` when the log has no such record.
          */
         get: operations["getLogProof"];
         put?: never;

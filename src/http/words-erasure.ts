@@ -30,7 +30,7 @@ export const erasureWords = {
     status: 409,
     title: { en: 'Somebody else has to decide', zh: '须由他人决定' },
     detail: {
-      en: 'An erasure takes two officers who did not propose it, through two systems of two departments, neither of them the system that proposed; both registered before the proposal, one of them an auditor’s.',
+      en: 'An erasure takes two officers who did not propose it, through two systems of two departments, neither of them the system that proposed; both registered before the proposal, one of them that of an auditor.',
       zh: '清除须由申请人以外的两名人员批准，分别通过两个部门的两个接入系统；这两个系统均非提出申请的系统，在申请提出之前已登记，且至少一个为审计系统。',
     },
     next: {
