@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LogSource } from '../verification/log-check.ts';
+import type { LogSource } from '../verification/log-report.ts';
 import { UsageError } from './audit-inputs.ts';
 
 /** Where a log is read: a folder with its files, or its address. */

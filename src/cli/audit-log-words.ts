@@ -1,5 +1,5 @@
 import { exportFaultWords } from '../verification/audit-export-faults.ts';
-import type { LogFault } from '../verification/log-check.ts';
+import type { LogFault } from '../verification/log-report.ts';
 import type { ProofVerdictFault } from '../verification/tlog-proof.ts';
 import type { Words } from './audit-report.ts';
 

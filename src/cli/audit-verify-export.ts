@@ -1,6 +1,6 @@
 import { type ExportReport, startExportCheck } from '../verification/audit-export-check.ts';
-import type { OlderCheckpoint } from '../verification/log-check.ts';
 import type { LogPolicy } from '../verification/log-policy.ts';
+import type { OlderCheckpoint } from '../verification/log-report.ts';
 import { insteadOfExport } from './audit-file-kind.ts';
 import { openInput, UsageError, unreadable } from './audit-inputs.ts';
 import type { Fault, Report, Words } from './audit-report.ts';

@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../verification/checkpoint.ts';
-import type { OlderCheckpoint } from '../verification/log-check.ts';
 import { type JudgedCheckpoint, judgeCheckpoint, type LogPolicy, quorumNeeds } from '../verification/log-policy.ts';
+import type { OlderCheckpoint } from '../verification/log-report.ts';
 import { wordsOf } from './audit-log-words.ts';
 import type { Fault, Report, Words } from './audit-report.ts';
 

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
-import { checkLog, type LogReport, type OlderCheckpoint } from '../verification/log-check.ts';
+import { checkLog } from '../verification/log-check.ts';
 import type { JudgedCheckpoint, LogPolicy } from '../verification/log-policy.ts';
+import type { LogReport, OlderCheckpoint } from '../verification/log-report.ts';
 import { verifyProof } from '../verification/tlog-proof.ts';
 import type { TrustBundle } from '../verification/trust-bundle.ts';
 import { checkAnswer, readTrust } from './audit-answer-check.ts';

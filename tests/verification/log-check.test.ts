@@ -1,8 +1,9 @@
 import t from 'tap';
 import { signNote } from '../../src/signing/note-sign.ts';
 import { formatCheckpoint } from '../../src/verification/checkpoint.ts';
-import { checkLog, type LogReport, type OlderCheckpoint } from '../../src/verification/log-check.ts';
+import { checkLog } from '../../src/verification/log-check.ts';
 import { type LogPolicy, parseLogPolicy } from '../../src/verification/log-policy.ts';
+import type { LogReport, OlderCheckpoint } from '../../src/verification/log-report.ts';
 import { localLog, localRecord, noteOf, policyText, tilesOf } from './local-log.ts';
 
 function policyOf(text: string): LogPolicy {
