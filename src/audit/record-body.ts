@@ -8,11 +8,11 @@ export type RecordBody = Readonly<Record<string, unknown>>;
 /** The month of a record, 'YYYY-MM' in UTC: its partition, its key, its seal. */
 export const monthOf = (recordedAt: Date): string => recordedAt.toISOString().slice(0, 7);
 
-/** What an entry says, by the fields a record commits to. */
-export function recordValues(entry: Entry, recordedAt: Date): RecordValues {
+/** What an entry says, by the fields a record commits to. `recordedAt` is RFC 3339 as `toISOString` writes it. */
+export function recordValues(entry: Entry, recordedAt: string): RecordValues {
   const { caller, purpose, officer } = entry;
   return {
-    recordedAt: recordedAt.toISOString(),
+    recordedAt,
     kind: entry.kind,
     action: entry.action,
     outcome: entry.code === undefined ? { result: entry.outcome } : { result: entry.outcome, code: entry.code },
@@ -72,5 +72,9 @@ export function readBody(fields: readonly Buffer[]): RecordBody {
  */
 export function matterToSearch(matterCode: string | null): string | null {
   const text = matterCode?.replace(/[._-]/g, '').toUpperCase() ?? '';
-  return Array.from(text).some((_, at) => isCitizenId(text.slice(at, at + 18))) ? null : matterCode;
+  return text.length >= 18 && stretches(text).some(isCitizenId) ? null : matterCode;
 }
+
+/** Every stretch of 18 characters. */
+const stretches = (text: string): string[] =>
+  Array.from({ length: text.length - 17 }, (_, at) => text.slice(at, at + 18));

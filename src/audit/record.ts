@@ -10,7 +10,7 @@ import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
 import { commitRecord } from '../verification/commitment.ts';
 import type { Entry } from './entry.ts';
 import { queueMac, queueTime } from './log/queue-mac.ts';
-import { encodeBody, monthOf, recordValues } from './record-body.ts';
+import { encodeBody, recordValues } from './record-body.ts';
 import { columnsOf } from './record-columns.ts';
 import { insertRecordIn, type NewRecord, probeRecording } from './store.ts';
 
@@ -146,7 +146,9 @@ interface RowContext {
 function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): NewRecord & { record_id: RecordId } {
   const recordId = entry.recordId ?? newId<RecordId>();
   const salt = randomBytes(32);
-  const values = recordValues(entry, recordedAt);
+  const at = recordedAt.toISOString();
+  const month = at.slice(0, 'YYYY-MM'.length);
+  const values = recordValues(entry, at);
   const { commitment, canonical } = commitRecord(idBytes(recordId), salt, values);
   const columns = columnsOf(values, keys.searchKey);
   return {
@@ -154,8 +156,8 @@ function toRow(entry: Entry, { keys, lane, recordedAt }: RowContext): NewRecord 
     record_id: recordId,
     ...columns,
     commitment,
-    queue_mac: queueMac(keys, { recordId, lane, at: queueTime(columns.recorded_at), kind: columns.kind, commitment }),
+    queue_mac: queueMac(keys, { recordId, lane, at: queueTime(at), kind: columns.kind, commitment }),
     // The commitment is bound as additional data: a body cannot be moved to another record.
-    body: keys.recordBox(monthOf(recordedAt), entry.kind).seal(commitment, encodeBody(salt, canonical)),
+    body: keys.recordBox(month, entry.kind).seal(commitment, encodeBody(salt, canonical)),
   };
 }

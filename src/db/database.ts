@@ -24,6 +24,8 @@ export interface Database {
   readonly kysely: Kysely<Tables>;
   /** Runs a named statement by itself. Throws Refusal('database_unavailable') or a DatabaseFault. */
   query<T extends object>(statement: Statement, values: readonly unknown[]): Promise<T[]>;
+  /** The same for a statement whose best plan hangs on its values: planned with them each time, and kept by no connection. */
+  queryByValues<T extends object>(text: string, values: readonly unknown[]): Promise<T[]>;
   metrics(): PoolMetrics;
   /** Waits for statements under way; no connection stays. */
   close(): Promise<void>;
@@ -53,8 +55,16 @@ function safeInteger(text: string): number {
 
 type Parser = (text: string) => unknown;
 
-/** Types whose default parser loses something: int8 (a string), date and timestamp (read in the process's own time zone). */
+const textListOid = 1009;
+const parseTextList = (pg.types.getTypeParser as (oid: number) => Parser)(textListOid);
+
+/** A list whose members need no quotes is cut at its commas: most are, and pg's own parser goes letter by letter. */
+const textList: Parser = (text) =>
+  /^\{[^{"\\]+\}$/.test(text) && !text.includes('NULL') ? text.slice(1, -1).split(',') : parseTextList(text);
+
+/** Types whose default parser loses something: int8 (a string), date and timestamp (read in the process's own time zone); or is slow. */
 const parsers = new Map<number, Parser>([
+  [textListOid, textList],
   [pg.types.builtins.INT8, safeInteger],
   [
     1016,
@@ -112,8 +122,11 @@ export function connect(options: ConnectOptions): Database {
   pool.on('connect', (client) => client.on('error', () => undefined));
   const prepared = options.prepared ?? true;
 
-  const run = async <T extends object>(statement: Statement, values: readonly unknown[]): Promise<T[]> => {
-    const config = prepared ? { name: statement.name, text: statement.text } : { text: statement.text };
+  const run = async <T extends object>(
+    { name, text }: Partial<Statement> & Pick<Statement, 'text'>,
+    values: readonly unknown[],
+  ): Promise<T[]> => {
+    const config = prepared && name !== undefined ? { name, text } : { text };
     const client = await pool.connect();
     let broken: Error | undefined;
     try {
@@ -137,6 +150,13 @@ export function connect(options: ConnectOptions): Database {
           if (prepared && faultCode(error) === '0A000') return run<T>(statement, values);
           throw error;
         });
+      } catch (error) {
+        throw asSeenOutside(error);
+      }
+    },
+    queryByValues: async <T extends object>(text: string, values: readonly unknown[]) => {
+      try {
+        return await run<T>({ text }, values);
       } catch (error) {
         throw asSeenOutside(error);
       }

@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Refusal } from '../errors.ts';
+import { partsMac } from './parts-mac.ts';
 
 /** One 32-byte secret of the keys directory. `number` is the index generation or the encryption key id, 1 to 255. */
 export interface NumberedSecret {
@@ -74,6 +75,7 @@ const monthLayout = 2;
 const headLength = 2;
 const nonceLength = 12;
 const tagLength = 16;
+const macLength = 32;
 const hmacTruncation = 16;
 const monthPattern = /^\d{4}-(?:0[1-9]|1[0-2])$/;
 const rememberedMonths = 64;
@@ -81,17 +83,6 @@ const rememberedMonths = 64;
 /** Subkeys by HKDF (RFC 5869): no secret serves two algorithms or two purposes. */
 const derive = (secret: Uint8Array, purpose: string): Buffer =>
   Buffer.from(hkdfSync('sha256', secret, new Uint8Array(0), `certhub/1/${purpose}`, 32));
-
-/** Each part preceded by its length in 4 bytes, so that no two lists of parts give the same bytes. */
-const lengthPrefixed = (parts: readonly (string | Uint8Array)[]): Buffer =>
-  Buffer.concat(
-    parts.flatMap((part) => {
-      const bytes = typeof part === 'string' ? Buffer.from(part, 'utf8') : part;
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(bytes.length);
-      return [length, bytes];
-    }),
-  );
 
 const newestFirst = (secrets: readonly NumberedSecret[]): NumberedSecret[] => {
   const sorted = secrets.toSorted((a, b) => b.number - a.number);
@@ -104,12 +95,15 @@ const newestFirst = (secrets: readonly NumberedSecret[]): NumberedSecret[] => {
   return sorted;
 };
 
-const keyedIndex = (generation: number, key: Uint8Array, parts: readonly string[]): Buffer => {
-  const digest = createHmac('sha256', key).update(lengthPrefixed(parts)).digest();
-  const result = Buffer.allocUnsafe(1 + hmacTruncation);
-  result[0] = generation;
-  digest.copy(result, 1, 0, hmacTruncation);
-  return result;
+/** The key of an identifier under one generation, from its parts. */
+const keyedIndex = (generation: number, key: Uint8Array): ((parts: readonly string[]) => Buffer) => {
+  const mac = partsMac(key);
+  return (parts) => {
+    const result = Buffer.allocUnsafe(1 + hmacTruncation);
+    result[0] = generation;
+    result.write(mac(parts), 1, hmacTruncation, 'latin1');
+    return result;
+  };
 };
 
 /**
@@ -118,25 +112,20 @@ const keyedIndex = (generation: number, key: Uint8Array, parts: readonly string[
  */
 export function indexKeys(secrets: readonly NumberedSecret[]): IndexKeys {
   const onFile = newestFirst(secrets).map(({ number, secret, active }) => ({
-    generation: number,
     active,
-    holder: derive(secret, 'index/holder'),
-    case: derive(secret, 'index/case'),
-    officer: derive(secret, 'index/officer'),
+    holder: keyedIndex(number, derive(secret, 'index/holder')),
+    case: keyedIndex(number, derive(secret, 'index/case')),
+    officer: keyedIndex(number, derive(secret, 'index/officer')),
   }));
   const active = onFile.filter((key) => key.active);
   const [newest] = active;
   if (newest === undefined) throw new RangeError('no active key');
-  const ofHolder = (key: typeof newest, type: string, number: string): Buffer =>
-    keyedIndex(key.generation, key.holder, [type, number]);
-  const ofSearch = (key: typeof newest, axis: SearchAxis, value: string): Buffer =>
-    keyedIndex(key.generation, key[axis], [value]);
   return Object.freeze({
-    holderKey: (type: string, number: string) => ofHolder(newest, type, number),
-    holderKeys: (type: string, number: string) => active.map((key) => ofHolder(key, type, number)),
-    everyHolderKey: (type: string, number: string) => onFile.map((key) => ofHolder(key, type, number)),
-    searchKey: (axis: SearchAxis, value: string) => ofSearch(newest, axis, value),
-    searchKeys: (axis: SearchAxis, value: string) => onFile.map((key) => ofSearch(key, axis, value)),
+    holderKey: (type: string, number: string) => newest.holder([type, number]),
+    holderKeys: (type: string, number: string) => active.map((key) => key.holder([type, number])),
+    everyHolderKey: (type: string, number: string) => onFile.map((key) => key.holder([type, number])),
+    searchKey: (axis: SearchAxis, value: string) => newest[axis]([value]),
+    searchKeys: (axis: SearchAxis, value: string) => onFile.map((key) => key[axis]([value])),
   });
 }
 
@@ -172,7 +161,10 @@ const boxUnder = (
       decipher.setAAD(Buffer.concat([box.subarray(0, headLength), aad]));
       decipher.setAuthTag(box.subarray(tagStart));
       try {
-        return Buffer.concat([decipher.update(box.subarray(nonceEnd, tagStart)), decipher.final()]);
+        const plaintext = decipher.update(box.subarray(nonceEnd, tagStart));
+        // A stream mode has nothing left to give: this compares the tag.
+        decipher.final();
+        return plaintext;
       } catch (error) {
         throw tampered(error);
       }
@@ -232,12 +224,14 @@ export function encryptionKeys(
     if (own.secret !== undefined && own.secret.length !== 32) throw new RangeError('a data key must have 32 bytes');
     ownOf.set(own.month, [...(ownOf.get(own.month) ?? []), own]);
   }
-  const macKeys = new Map(sorted.map(({ number, secret }) => [number, derive(secret, 'row-mac')]));
-  const activeMacKey = derive(active.secret, 'row-mac');
-  const macUnder = (id: number, key: Uint8Array, kind: string, canonical: Uint8Array): Buffer => {
-    const head = Buffer.from([layoutVersion, id]);
-    const hmac = createHmac('sha256', key).update(lengthPrefixed([head, kind, canonical]));
-    return Buffer.concat([head, hmac.digest()]);
+  const macs = new Map(sorted.map(({ number, secret }) => [number, partsMac(derive(secret, 'row-mac'))]));
+  const activeMac = partsMac(derive(active.secret, 'row-mac'));
+  const macUnder = (id: number, mac: typeof activeMac, kind: string, canonical: Uint8Array): Buffer => {
+    const result = Buffer.allocUnsafe(headLength + macLength);
+    result[0] = layoutVersion;
+    result[1] = id;
+    result.write(mac([result.subarray(0, headLength), kind, canonical]), headLength, 'latin1');
+    return result;
   };
 
   return Object.freeze({
@@ -252,12 +246,12 @@ export function encryptionKeys(
       months.set(name, box);
       return box;
     },
-    rowMac: (kind: string, canonical: Uint8Array) => macUnder(active.number, activeMacKey, kind, canonical),
+    rowMac: (kind: string, canonical: Uint8Array) => macUnder(active.number, activeMac, kind, canonical),
     verifyRowMac(kind: string, canonical: Uint8Array, mac: Uint8Array): boolean {
       const id = mac[1];
-      const key = id === undefined ? undefined : macKeys.get(id);
-      if (id === undefined || key === undefined) return false;
-      const expected = macUnder(id, key, kind, canonical);
+      const known = id === undefined ? undefined : macs.get(id);
+      if (id === undefined || known === undefined) return false;
+      const expected = macUnder(id, known, kind, canonical);
       return expected.length === mac.length && timingSafeEqual(expected, mac);
     },
   });

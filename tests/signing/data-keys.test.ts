@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
 import { Refusal } from '../../src/errors.ts';
 import { encryptionKeys, indexKeys, type NumberedSecret } from '../../src/signing/data-keys.ts';
+import { partsMac } from '../../src/signing/parts-mac.ts';
 
 const secret = (number: number, active = true): NumberedSecret => ({ number, secret: randomBytes(32), active });
 const isTampered = (error: unknown): boolean => error instanceof Refusal && error.code === 'stored_data_tampered';
@@ -109,6 +110,32 @@ void t.test('a row MAC is bound to kind and bytes', async (t) => {
     changed[at] = (changed[at] ?? 0) ^ 1;
     t.equal(keys.verifyRowMac('grant', bytes('row'), changed), false, `byte ${at}`);
   }
+});
+
+void t.test('the MAC of parts is the HMAC of node:crypto over parts with their lengths, whatever came before', (t) => {
+  const part = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 40 }),
+    fc.uint8Array({ maxLength: 40 }),
+    fc.uint8Array({ minLength: 4_000, maxLength: 4_100 }),
+    fc.constant('长'.repeat(1_400)),
+  );
+  const key = randomBytes(32);
+  const mac = partsMac(key);
+  partsMac(randomBytes(32))(['another key between']);
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 4 }), (parts) => {
+      const expected = createHmac('sha256', key);
+      for (const each of parts) {
+        const length = Buffer.alloc(4);
+        length.writeUInt32BE(Buffer.from(each).length);
+        expected.update(length).update(Buffer.from(each));
+      }
+      return mac(parts) === expected.digest('binary');
+    }),
+    { seed: 20261122, numRuns: 300 },
+  );
+  t.throws(() => partsMac(new Uint8Array(31)), RangeError);
+  t.end();
 });
 
 void t.test('invariant 5: a holder key is stable and never contains the number', async (t) => {

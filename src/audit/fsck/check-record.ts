@@ -107,12 +107,16 @@ function readFrames(framed: Buffer, parsed: (text: string) => unknown): RecordBo
   let at = 0;
   try {
     for (const name of recordFields) {
-      const end = at + 4 + framed.readUInt32BE(at);
-      if (!unread.has(name)) {
-        const text = framed.toString('utf8', at + 4, end);
-        body[name] = text === 'null' ? null : repeating.has(name) ? parsed(text) : (JSON.parse(text) as unknown);
-      }
+      const begin = at + 4;
+      const end = begin + framed.readUInt32BE(at);
       at = end;
+      if (unread.has(name)) continue;
+      // Of all JSON with four characters only `null` begins with an n; most fields are it.
+      if (end - begin === 4 && framed[begin] === 0x6e) body[name] = null;
+      else {
+        const text = framed.toString('utf8', begin, end);
+        body[name] = repeating.has(name) ? parsed(text) : (JSON.parse(text) as unknown);
+      }
     }
     return body;
   } catch {

@@ -12,8 +12,8 @@ export interface QueueSays {
   readonly commitment: Uint8Array;
 }
 
-/** A time as the queue's MAC covers it; PostgreSQL keeps microseconds, a record has none. */
-export const queueTime = (at: Date): string => `${at.toISOString().slice(0, -1)}000Z`;
+/** A time, given as `toISOString` writes it, as the queue's MAC covers it; PostgreSQL keeps microseconds, a record has none. */
+export const queueTime = (at: string): string => `${at.slice(0, -1)}000Z`;
 
 /** SQL of `queueTime` for a column. */
 export const queueTimeColumn = (column: string): string =>
