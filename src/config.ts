@@ -215,7 +215,7 @@ const table = {
     name: 'CERTHUB_CHECKPOINT_MS',
     type: '100–60000',
     default: '1000',
-    meaning: 'How often the log is signed when it has grown. A record can be proved from then on.',
+    meaning: 'How often the log is signed when it has grown. A record can be proved once that is published.',
     parse: whole(100, 60_000),
   }),
   witnessPolicy: setting({

@@ -18,6 +18,13 @@ export const recordKinds = {
 } as const;
 export type RecordKind = keyof typeof recordKinds;
 
+const names = new Map<number, RecordKind>(
+  Object.entries(recordKinds).map(([name, number]) => [number, name as RecordKind]),
+);
+
+/** The name of a kind by its number; undefined for a number that no kind has. */
+export const kindName = (number: number): RecordKind | undefined => names.get(number);
+
 /** `done` is for changes; `answered`, `refused` and `failed` for questions. */
 export type Outcome = 'answered' | 'refused' | 'failed' | 'done';
 

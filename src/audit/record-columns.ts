@@ -1,6 +1,7 @@
 import type { IndexKeys } from '../signing/data-keys.ts';
 import { parseCertificateIdentifier } from '../verification/identifiers.ts';
-import { recordKinds } from './entry.ts';
+import { memberOf, textOf, textsOf } from './body-values.ts';
+import { type RecordKind, recordKinds } from './entry.ts';
 import { matterToSearch, type RecordBody } from './record-body.ts';
 import type { RecordRow } from './store.ts';
 
@@ -15,28 +16,28 @@ type KeyOf = (axis: 'case' | 'officer', value: string) => Buffer;
  * Whatever could be personal is a keyed hash or left out.
  */
 export function columnsOf(body: RecordBody, keyOf: KeyOf): RecordColumns {
-  const [subject, ...others] = listOf(body['subjects']).map((key) => Buffer.from(key, 'hex'));
+  const [subject, ...others] = textsOf(body['subjects']).map((key) => Buffer.from(key, 'hex'));
   const scope = body['scope'];
-  const certificates = listOf(body['certificates']);
-  const caseNumber = textOf(memberOf(body['purpose'], 'caseNumber'));
-  const officer = textOf(memberOf(body['officer'], 'id'));
-  const release = textOf(memberOf(memberOf(body['detail'], 'secrecy'), 'releaseAt'));
+  const certificates = textsOf(body['certificates']);
+  const caseNumber = textOrNull(memberOf(body['purpose'], 'caseNumber'));
+  const officer = textOrNull(memberOf(body['officer'], 'id'));
+  const release = textOrNull(memberOf(memberOf(body['detail'], 'secrecy'), 'releaseAt'));
   const series = seriesOf(certificates);
   const types = typesOf(scope, body['detail'], series);
   return {
     recorded_at: new Date(textOf(body['recordedAt']) ?? Number.NaN),
-    kind: recordKinds[textOf(body['kind']) as keyof typeof recordKinds],
+    kind: recordKinds[textOf(body['kind']) as RecordKind],
     action: textOf(body['action']) ?? '',
     outcome: textOf(memberOf(body['outcome'], 'result')) ?? '',
-    code: textOf(memberOf(body['outcome'], 'code')),
-    client_id: textOf(memberOf(body['client'], 'clientId')),
-    department_code: textOf(memberOf(body['client'], 'department')),
-    matter_code: matterToSearch(textOf(memberOf(body['purpose'], 'matterCode'))),
+    code: textOrNull(memberOf(body['outcome'], 'code')),
+    client_id: textOrNull(memberOf(body['client'], 'clientId')),
+    department_code: textOrNull(memberOf(body['client'], 'department')),
+    matter_code: matterToSearch(textOrNull(memberOf(body['purpose'], 'matterCode'))),
     case_key: caseNumber === null ? null : keyOf('case', caseNumber),
     officer_key: officer === null ? null : keyOf('officer', officer),
     holder_key: subject ?? null,
     other_holder_keys: others.length === 0 ? null : others,
-    level: textOf(memberOf(scope, 'level')),
+    level: textOrNull(memberOf(scope, 'level')),
     // By identifier, and by series: a search for every version is one key, not a thousand.
     certificates: certificates.length === 0 ? null : [...certificates, ...series],
     certificate_types: types.length === 0 ? null : types,
@@ -89,8 +90,4 @@ const add = (set: Set<string>, value: unknown): void => {
   if (typeof value === 'string') set.add(value);
 };
 
-const memberOf = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
-const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-const listOf = (value: unknown): string[] =>
-  Array.isArray(value) ? value.filter((each): each is string => typeof each === 'string') : [];
+const textOrNull = (value: unknown): string | null => textOf(value) ?? null;

@@ -1,18 +1,8 @@
-import { verifyAnswer } from '../verification/answer-verdict.ts';
-import { parseTrustBundle, type TrustBundle } from '../verification/trust-bundle.ts';
-import { UsageError } from './audit-inputs.ts';
-import type { ProofEntry } from './audit-proof-entry.ts';
-import type { Fault, Words } from './audit-report.ts';
-import { label } from './audit-verify-parts.ts';
+import type { TrustBundle } from '../verification/trust-bundle.ts';
+import { judgeAnswer, type KeptAnswer } from './audit-answer.ts';
+import { type Fault, label, type Words } from './audit-report.ts';
 
 /** Whether the hub signed the answer whose record a proof is about. */
-
-/** Reads a trust bundle's text. @throws UsageError */
-export function readTrust(text: string, file: string): TrustBundle {
-  const read = parseTrustBundle(text.replace(/^\ufeff/, '').trim());
-  if (read.ok) return read.value;
-  throw new UsageError(`${file} is not a trust bundle; make one with certhub trust export`);
-}
 
 type Checked = { readonly proved: Words[]; readonly notProved: Words[]; readonly faults: Fault[] };
 
@@ -28,23 +18,16 @@ const certificatesUnchecked = label(
 /** Checks the signature of `answer` (from `file`), with `trust` where there is one; `now` in epoch milliseconds. */
 export function checkAnswer(
   file: string,
-  { jws, recordId }: NonNullable<ProofEntry['answer']>,
+  { jws, recordId }: KeptAnswer,
   trust: TrustBundle | undefined,
   now: number,
 ): Checked {
   if (trust === undefined) return { proved: [], notProved: [unchecked], faults: [] };
-  const seconds = Math.floor(now / 1000);
-  const { answer, reasons } = verifyAnswer({ answer: jws, trust, at: seconds, now: seconds });
-  // certificates are another question
-  const wrong = reasons.map(({ code }) => code).filter((code) => code !== 'sd_jwt_not_supplied');
+  const judged = judgeAnswer(jws, trust, now);
   const notProved = [certificatesUnchecked];
   const where = { file };
-  if (answer === undefined || wrong.length > 0) {
-    const why = ` (${wrong.join(', ')})`;
-    const en = `The hub did not sign this answer as it stands here${why}.`;
-    const fault = { where, code: 'answer_false', en, zh: `该答复并非平台所签原文${why}。` };
-    return { proved: [], notProved, faults: [fault] };
-  }
+  if (!judged.ok) return { proved: [], notProved, faults: [{ where, ...judged.fault }] };
+  const { answer } = judged;
   if (recordId !== undefined && recordId !== answer.jti) {
     const en = 'The record id beside the answer is not the one that the hub signed.';
     return {

@@ -6,12 +6,12 @@ import { ensurePartitions, insertRecords } from '../audit/store.ts';
 import { readConfig } from '../config.ts';
 import { connect, type Database } from '../db/database.ts';
 import { startEmbedded } from '../db/embedded.ts';
-import { migrate, readMigrations, schemaState } from '../db/migrate.ts';
-import { checkSettings } from '../db/settings.ts';
+import { migrate, readMigrations } from '../db/migrate.ts';
 import { loadKeys } from '../signing/key-store.ts';
-import type { CommandIo } from './keys.ts';
-import { NotReady } from './open.ts';
-import { required, runCommand } from './operator.ts';
+import type { CommandIo } from './command-io.ts';
+import { NotReady } from './not-ready.ts';
+import { checkDatabase } from './open.ts';
+import { exitCodes, required, runCommand } from './run-command.ts';
 
 export const help = `certhub audit erase: carry out an erasure of records that two officers approved
 
@@ -22,6 +22,8 @@ export const help = `certhub audit erase: carry out an erasure of records that t
 
   Needs the owner of the tables: CERTHUB_MIGRATION_DATABASE_URL, or without DATABASE_URL the embedded database in CERTHUB_DATA_DIR;
   and the hub's keys (CERTHUB_KEYS_DIR). Backups still hold the bodies: certhub keys destroy-month makes those unreadable.
+
+  ${exitCodes}
 `;
 
 /** Runs `certhub audit erase`. Exit code 0: erased; 1: refused, with the reason; 2: wrong usage. */
@@ -100,18 +102,27 @@ async function openOwner(config: ReturnType<typeof readConfig>, say: (line: stri
   const migrations = await readMigrations();
   const embedded =
     config.databaseUrl === undefined ? await startEmbedded({ dataDir: config.dataDir, log: say }) : undefined;
-  const url = config.migrationDatabaseUrl ?? embedded?.urls.owner ?? '';
-  if (embedded !== undefined) await migrate({ url, migrations, log: say });
-  // Counting and tidying a month may take minutes; nobody waits for an answer.
-  const db = connect({ url, max: 3, statementTimeoutMs: 3_600_000, applicationName: 'certhub audit erase' });
-  const close = async (): Promise<void> => {
-    await db.close();
+  const stop = async (): Promise<void> => {
     await embedded?.stop();
   };
-  const schema = await schemaState(db, migrations);
-  const { failures } = schema.state === 'current' ? await checkSettings(db) : { failures: [] };
-  if (schema.state === 'current' && failures.length === 0) return { db, close };
-  await close();
-  if (failures.length > 0) throw new NotReady(`the database would lose records:\n- ${failures.join('\n- ')}`);
-  throw new NotReady('the database is not at this version: run `certhub migrate` as its owner');
+  try {
+    const url = config.migrationDatabaseUrl ?? embedded?.urls.owner ?? '';
+    if (embedded !== undefined) await migrate({ url, migrations, log: say });
+    // Counting and tidying a month may take minutes; nobody waits for an answer.
+    const db = connect({ url, max: 3, statementTimeoutMs: 3_600_000, applicationName: 'certhub audit erase' });
+    const close = async (): Promise<void> => {
+      await db.close();
+      await stop();
+    };
+    try {
+      await checkDatabase(db, migrations, say);
+      return { db, close };
+    } catch (error) {
+      await db.close();
+      throw error;
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }

@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LogSource } from '../verification/log-report.ts';
-import { UsageError } from './audit-inputs.ts';
+import { fetchFailure } from './fetch-failure.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Where a log is read: a folder with its files, or its address. */
 
@@ -59,7 +60,7 @@ export async function ask(address: string, init: RequestInit): Promise<{ status:
       wait = Number.isFinite(seconds) ? Math.min(seconds, 60) * 1000 : 1000;
     } catch (error) {
       if (error instanceof UsageError) throw error;
-      said = error instanceof Error ? error.message : 'no answer';
+      said = fetchFailure(error);
     }
     if (attempt < attempts) await pause(wait);
   }

@@ -1,10 +1,11 @@
-import { exportFaultWords } from '../verification/audit-export-faults.ts';
+import { checkpointFaultWords } from '../verification/checkpoint-fault-words.ts';
 import type { LogFault } from '../verification/log-report.ts';
 import type { ProofVerdictFault } from '../verification/tlog-proof.ts';
 import type { Words } from './audit-report.ts';
 
 /** What can be wrong with a log or a proof, for a person who is no developer. */
-const own: Readonly<Record<string, Words>> = {
+const faultWords: { readonly [code in LogFault | ProofVerdictFault]: Words } = {
+  ...checkpointFaultWords({ en: 'The checkpoint of the log', zh: '日志检查点' }),
   checkpoint_missing: { en: 'There is no checkpoint.', zh: '没有检查点。' },
   file_missing: { en: 'This file of the log is missing.', zh: '日志缺少该文件。' },
   file_length: { en: 'This file has an impossible length.', zh: '该文件长度不可能。' },
@@ -48,10 +49,9 @@ const own: Readonly<Record<string, Words>> = {
   },
 };
 
-/** The words of a fault; checkpoints are spoken of as in the checks of exports. `signer`: whose signature is false. */
+/** The words of a fault. `signer`: whose signature is false. */
 export function wordsOf(code: LogFault | ProofVerdictFault, signer?: string): Words {
-  const words = own[code] ?? (exportFaultWords as Readonly<Record<string, Words>>)[code] ?? { en: code, zh: code };
-  // an export has its checkpoint in the first line, a log has it in a file
+  const { en, zh } = faultWords[code];
   const more = signer === undefined ? '' : ` (${signer})`;
-  return { en: words.en.replace(' in the first line', '') + more, zh: words.zh.replace('首行中的', '') + more };
+  return { en: en + more, zh: zh + more };
 }

@@ -1,9 +1,11 @@
-import { exportKinds } from '../verification/audit-export-check.ts';
+import { exportKinds } from '../verification/audit-export.ts';
 import { logEntry } from '../verification/commitment.ts';
-import { decodeBase64url, isJsonObject, parseJsonStrictly } from '../verification/encoding.ts';
+import { decodeBase64url } from '../verification/encoding.ts';
 import { parseCompactJws } from '../verification/jws.ts';
-import { readText, UsageError } from './audit-inputs.ts';
+import { answerIn, type KeptAnswer } from './audit-answer.ts';
 import type { Report } from './audit-report.ts';
+import { readTrimmed } from './offline-inputs.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Which log entry a proof is about, from what its holder has. */
 
@@ -11,8 +13,7 @@ import type { Report } from './audit-report.ts';
 export type ProofEntry = {
   readonly entry: Buffer;
   readonly about: Report['facts'];
-  /** The answer, nothing of which is checked yet, and the record id that stands beside it in a lookup's JSON. */
-  readonly answer?: { readonly jws: string; readonly recordId?: string };
+  readonly answer?: KeptAnswer;
 };
 
 /** From `--answer`, or from `--kind` and `--commitment`. */
@@ -25,7 +26,7 @@ export async function readEntry(options: {
   if (answer !== undefined) {
     if (kind !== undefined || commitment !== undefined)
       throw new UsageError('--answer says kind and commitment itself');
-    return entryOfAnswer(answer, await readText(answer, 'the answer'));
+    return entryOfAnswer(answer, await readTrimmed(answer, 'the answer'));
   }
   if (kind === undefined || commitment === undefined) {
     throw new UsageError('a proof needs its record: --answer FILE, or --kind and --commitment');
@@ -46,11 +47,11 @@ function kindNumber(text: string): number {
 }
 
 function entryOfAnswer(file: string, text: string): ProofEntry {
-  const { jws = '', recordId } = jwsOf(text.replace(/^\ufeff/, '').trim());
-  const parsed = parseCompactJws(jws);
-  const { jti, commitment } = parsed.ok ? parsed.value.payload : {};
+  const answer = answerIn(text);
+  const parsed = answer === undefined ? undefined : parseCompactJws(answer.jws);
+  const { jti, commitment } = parsed?.ok === true ? parsed.value.payload : {};
   const bytes = typeof commitment === 'string' ? decodeBase64url(commitment) : undefined;
-  if (bytes?.length !== 32 || typeof commitment !== 'string') {
+  if (answer === undefined || bytes?.length !== 32 || typeof commitment !== 'string') {
     throw new UsageError(`${file} is neither an answer of a hub nor the JSON of a lookup`);
   }
   const about: Report['facts'] = [
@@ -58,14 +59,5 @@ function entryOfAnswer(file: string, text: string): ProofEntry {
     [{ en: 'commitment', zh: '承诺值' }, commitment],
   ];
   // an answer is always about an access
-  return { entry: logEntry(1, bytes), about, answer: { jws, ...(recordId !== undefined && { recordId }) } };
-}
-
-/** The answer in a lookup's JSON, or the text itself. */
-function jwsOf(text: string): { jws?: string; recordId?: string } {
-  if (!text.startsWith('{')) return { jws: text };
-  const parsed = parseJsonStrictly(text);
-  const { answer, recordId } = parsed.ok && isJsonObject(parsed.value) ? parsed.value : {};
-  if (typeof answer !== 'string') return {};
-  return { jws: answer, ...(typeof recordId === 'string' && { recordId }) };
+  return { entry: logEntry(1, bytes), about, answer };
 }

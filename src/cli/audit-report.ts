@@ -1,7 +1,12 @@
+import { printableJson, printableLines } from './printable.ts';
+
 /** What a check found, for people and for programs. */
 
 /** A sentence in both languages. */
 export type Words = { readonly en: string; readonly zh: string };
+
+/** A sentence, or the name of a fact, in both languages. */
+export const label = (en: string, zh: string): Words => ({ en, zh });
 
 /** Something wrong: where, which, and in words. */
 export type Fault = Words & {
@@ -27,8 +32,7 @@ export type Report = {
 };
 
 /** 0: proved · 14: nothing wrong, something could not be told · 17: something is wrong. */
-export const exitCodeOf = ({ faults, undecided }: Report): number =>
-  faults.length > 0 ? 17 : undecided.length > 0 ? 14 : 0;
+const exitCodeOf = ({ faults, undecided }: Report): number => (faults.length > 0 ? 17 : undecided.length > 0 ? 14 : 0);
 
 const results: Readonly<Record<number, Words>> = {
   0: {
@@ -44,7 +48,7 @@ const isSound = ({ faults, moreFaults }: Report): boolean =>
   moreFaults === 0 && faults.every(({ aside }) => aside === true);
 
 /** The report for a person. */
-export function asText(report: Report): string {
+function asText(report: Report): string {
   const { title, facts, proved, notProved, undecided, faults, moreFaults } = report;
   const lines = [`${title.en} ${title.zh}`, ...facts.map(([{ en, zh }, value]) => `  ${en} ${zh}: ${value}`)];
   const list = (heading: string, items: readonly string[]): void => {
@@ -59,7 +63,7 @@ export function asText(report: Report): string {
   const code = exitCodeOf(report);
   const result = results[code] ?? { en: '', zh: '' };
   lines.push('', `Result 结论 (${code}): ${result.en} ${result.zh}`);
-  return lines.map((line) => `${printable(line)}\n`).join('');
+  return printableLines(lines);
 }
 
 const placeNames: Readonly<Record<string, string>> = {
@@ -76,7 +80,7 @@ function faultLine({ where, code, en, zh }: Fault): string {
 }
 
 /** The report for a program. */
-export function asJson(report: Report): string {
+function asJson(report: Report): string {
   const { title, facts, proved, notProved, undecided, faults, moreFaults } = report;
   const code = exitCodeOf(report);
   const named = facts.map(([label, value]) => ({ ...label, value }));
@@ -91,14 +95,11 @@ export function asJson(report: Report): string {
     faults,
     moreFaults,
   };
-  // Escaped, not replaced: a program reads the same text, a terminal nothing to obey.
-  return `${JSON.stringify(document, null, 2).replace(steering, (character) =>
-    character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )}\n`;
+  return printableJson(document);
 }
 
-/** Characters that steer a terminal or turn the direction of writing: the text comes from strangers. */
-const steering = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu;
-
-/** Without such characters. */
-export const printable = (text: string): string => text.replace(steering, '\ufffd');
+/** The report as an offline command prints it, and its exit code. */
+export const printedReport = (report: Report, isJson: boolean): { text: string; exitCode: number } => ({
+  text: isJson ? asJson(report) : asText(report),
+  exitCode: exitCodeOf(report),
+});

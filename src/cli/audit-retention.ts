@@ -5,9 +5,9 @@ import { startRecorder } from '../audit/record.ts';
 import { insertRecords } from '../audit/store.ts';
 import { readConfig } from '../config.ts';
 import { loadKeys } from '../signing/key-store.ts';
-import type { CommandIo } from './keys.ts';
+import type { CommandIo } from './command-io.ts';
 import { openDatabase } from './open.ts';
-import { runCommand } from './operator.ts';
+import { exitCodes, runCommand } from './run-command.ts';
 
 export const help = `certhub audit retention: what is kept of the audit log, how long, and what is due
 
@@ -17,6 +17,8 @@ export const help = `certhub audit retention: what is kept of the audit log, how
       first seals the months that are over for an hour and wholly in the log; a running hub does so every hour
 
   Periods come from CERTHUB_RETENTION_MONTHS. Erasing takes a proposal and two approvals over the API, then certhub audit erase.
+
+  ${exitCodes}
 `;
 
 /** Runs `certhub audit retention`. Exit code 0: listed; 1: refused, with the reason; 2: wrong usage. */

@@ -1,10 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { verifyAnswer } from '../verification/answer-verdict.ts';
-import { isJsonObject, parseJsonStrictly } from '../verification/encoding.ts';
 import type { TrustBundle } from '../verification/trust-bundle.ts';
-import { readText, unreadable } from './audit-inputs.ts';
+import { answerFalse, answerIn, judgeAnswer } from './audit-answer.ts';
 import type { Fault } from './audit-report.ts';
+import { readText, unreadable, withoutMark } from './offline-inputs.ts';
 
 /** The answers that a client kept: read, and believed only after their signature was checked. */
 
@@ -35,9 +34,9 @@ export async function readAnswers(
   const stored: StoredAnswers = { answers: new Map(), faults: [], duplicates: [] };
   for (const place of places) {
     for (const file of await filesAt(place)) {
-      const text = (await readText(file, 'the answers', maxAnswersBytes)).replace(/^\ufeff/, '');
-      const whole = jwsOf(text.trim());
-      if (whole !== undefined) take(stored, by, { file, line: 1, jws: whole });
+      const text = withoutMark(await readText(file, 'the answers', maxAnswersBytes));
+      const whole = answerIn(text.trim());
+      if (whole !== undefined) take(stored, by, { file, line: 1, jws: whole.jws });
       else takeLines(stored, by, file, text);
     }
   }
@@ -63,24 +62,14 @@ function takeLines(stored: StoredAnswers, by: Bound, file: string, text: string)
   for (const [at, line] of text.split('\n').entries()) {
     const trimmed = line.trim();
     if (trimmed === '') continue;
-    const jws = jwsOf(trimmed);
-    if (jws !== undefined) take(stored, by, { file, line: at + 1, jws });
+    const kept = answerIn(trimmed);
+    if (kept !== undefined) take(stored, by, { file, line: at + 1, jws: kept.jws });
     else stored.faults.push({ where: { file, line: at + 1 }, code: 'answer_unreadable', ...words.answer_unreadable });
   }
 }
 
-/** The answer in a lookup's JSON, or a text that looks like a JWS. */
-function jwsOf(text: string): string | undefined {
-  if (/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(text)) return text;
-  if (!text.startsWith('{')) return undefined;
-  const parsed = parseJsonStrictly(text);
-  const answer = parsed.ok && isJsonObject(parsed.value) ? parsed.value['answer'] : undefined;
-  return typeof answer === 'string' ? answer : undefined;
-}
-
 const words = {
   answer_unreadable: { en: 'This is no answer of a hub.', zh: '这不是平台的答复。' },
-  answer_false: { en: 'The hub did not sign this answer as it stands here.', zh: '该答复并非平台所签原文。' },
   answer_of_another: { en: 'This answer was given to another client.', zh: '该答复系发给另一接入系统。' },
   answers_contradict: {
     en: 'Two answers with good signatures name the same record with different commitments: the hub contradicts itself.',
@@ -96,13 +85,14 @@ function take(
   { file, line, jws }: { readonly file: string; readonly line: number; readonly jws: string },
 ): void {
   const where = { file, line };
-  const seconds = Math.floor(now / 1000);
-  const { answer, reasons } = verifyAnswer({ answer: jws, trust, at: seconds, now: seconds });
-  const wrong = reasons.filter(({ code }) => code !== 'sd_jwt_not_supplied').map(({ code }) => code);
-  if (answer === undefined || wrong.length > 0 || !recordIdShape.test(answer.jti)) {
-    const { en, zh } = words.answer_false;
-    const why = ` (${wrong.join(', ')})`;
-    stored.faults.push({ where, code: 'answer_false', en: `${en}${why}`, zh: `${zh}${why}` });
+  const judged = judgeAnswer(jws, trust, now);
+  if (!judged.ok) {
+    stored.faults.push({ where, ...judged.fault });
+    return;
+  }
+  const { answer } = judged;
+  if (!recordIdShape.test(answer.jti)) {
+    stored.faults.push({ where, ...answerFalse('record_id_malformed') });
   } else if (answer.aud !== clientId) {
     stored.faults.push({ where, code: 'answer_of_another', ...words.answer_of_another });
   } else keep(stored, { ...where, recordId: answer.jti, commitment: answer.commitment, iat: answer.iat });

@@ -2,16 +2,10 @@ import { type ExportReport, startExportCheck } from '../verification/audit-expor
 import type { LogPolicy } from '../verification/log-policy.ts';
 import type { OlderCheckpoint } from '../verification/log-report.ts';
 import { insteadOfExport } from './audit-file-kind.ts';
-import { openInput, UsageError, unreadable } from './audit-inputs.ts';
-import type { Fault, Report, Words } from './audit-report.ts';
-import {
-  checkpointFacts,
-  compareOlder,
-  label,
-  notEverything,
-  signedBy,
-  withoutWitnesses,
-} from './audit-verify-parts.ts';
+import { type Fault, label, type Report, type Words } from './audit-report.ts';
+import { checkpointFacts, compareOlder, notEverything, signedBy, withoutWitnesses } from './audit-verify-parts.ts';
+import { openInput, unreadable } from './offline-inputs.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Checks an export while it is read. `note` is its checkpoint, where there is one. */
 export async function checkExport(

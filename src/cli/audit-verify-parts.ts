@@ -2,12 +2,9 @@ import type { Checkpoint } from '../verification/checkpoint.ts';
 import { type JudgedCheckpoint, judgeCheckpoint, type LogPolicy, quorumNeeds } from '../verification/log-policy.ts';
 import type { OlderCheckpoint } from '../verification/log-report.ts';
 import { wordsOf } from './audit-log-words.ts';
-import type { Fault, Report, Words } from './audit-report.ts';
+import { type Fault, label, type Report, type Words } from './audit-report.ts';
 
 /** What the checks of `certhub audit verify` share. */
-
-/** A sentence, or the name of a fact, in both languages. */
-export const label = (en: string, zh: string): Words => ({ en, zh });
 
 /** What a checkpoint says, and who confirmed it. */
 export function checkpointFacts(

@@ -1,4 +1,4 @@
-import type { CommandIo } from './keys.ts';
+import type { CommandIo } from './command-io.ts';
 
 /** One line for the list of commands, then the usage. */
 export const help = `certhub audit: check the audit log from outside, reconcile with it, erase by law

@@ -7,15 +7,11 @@ import { typeBody } from '../catalogue/type-body.ts';
 import { findDepartment } from '../departments/store.ts';
 import { Refusal } from '../errors.ts';
 import { isJsonObject, parseJsonStrictly } from '../verification/encoding.ts';
-import type { CommandIo } from './keys.ts';
-import {
-  CommandFailed,
-  type OpenHub,
-  type OperatorRegistry,
-  runCommand,
-  UsageError,
-  withRegistry,
-} from './operator.ts';
+import { CommandFailed } from './command-failed.ts';
+import type { CommandIo } from './command-io.ts';
+import { jsonLine, type OpenHub, type OperatorRegistry, withRegistry } from './operator.ts';
+import { exitCodes, runCommand } from './run-command.ts';
+import { UsageError } from './usage-error.ts';
 
 /** One line for the list of commands, then the usage. */
 export const help = `certhub catalogue: load and list certificate types
@@ -30,6 +26,8 @@ export const help = `certhub catalogue: load and list certificate types
       one line of JSON per version of every type
 
   Works on the database itself, with the settings of the hub. Changes are recorded as made by the operator.
+
+  ${exitCodes}
 `;
 
 /** Runs `certhub catalogue …`. Exit code 0: done; 1: refused, with the reason; 2: wrong usage. */
@@ -47,8 +45,8 @@ async function command(argv: readonly string[], io: CommandIo, open: OpenHub | u
     },
   });
   const [name, ...surplus] = positionals;
-  if (values.help) return help;
-  if (surplus.length > 0) throw new UsageError('too many words');
+  if (values.help || name === 'help') return help;
+  if (surplus.length > 0) throw new UsageError(`unexpected "${surplus[0] ?? ''}"`);
   switch (name) {
     case 'load-starter': {
       const owners = values.departments === undefined ? exampleDepartments : readOwners(values.departments);
@@ -57,7 +55,7 @@ async function command(argv: readonly string[], io: CommandIo, open: OpenHub | u
     case 'list':
       return withRegistry(io, open, list);
     default:
-      throw new UsageError(name === undefined ? 'a command is missing' : `unknown command ${name}`);
+      throw new UsageError(name === undefined ? 'say what to do' : `unknown command "${name}"`);
   }
 }
 
@@ -74,17 +72,13 @@ async function loadStarter({ deps, change }: OperatorRegistry, owners: StarterDe
 
 async function list({ deps }: OperatorRegistry): Promise<string> {
   const types = await readTypes(deps.db.kysely, deps);
-  return types.map(({ type }) => `${JSON.stringify(typeBody(type))}\n`).join('');
-}
-
-function readJson(file: string) {
-  const parsed = parseJsonStrictly(readFileSync(file, 'utf8'));
-  if (!parsed.ok || !isJsonObject(parsed.value)) throw new CommandFailed(`${file} is not a JSON object`);
-  return parsed.value;
+  return types.map(({ type }) => jsonLine(typeBody(type))).join('');
 }
 
 function readOwners(file: string): StarterDepartments {
-  const given = readJson(file);
+  const parsed = parseJsonStrictly(readFileSync(file, 'utf8'));
+  if (!parsed.ok || !isJsonObject(parsed.value)) throw new CommandFailed(`${file} is not a JSON object`);
+  const given = parsed.value;
   const owner = (role: keyof StarterDepartments): string => {
     const code = given[role];
     if (typeof code !== 'string') throw new CommandFailed(`${file} lacks "${role}"`);

@@ -1,20 +1,19 @@
-import { createPrivateKey, generateKeyPairSync, type JsonWebKey, randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { addClientKey } from '../departments/add-client-key.ts';
 import { clientBody, isRole } from '../departments/client.ts';
-import { assertionLimits, clientAssertionKind, clientAssertionType } from '../departments/client-assertion.ts';
-import { readPublicJwk, type UnverifiedJwk } from '../departments/client-key.ts';
+import { readPublicJwk } from '../departments/client-key.ts';
 import { listClients } from '../departments/list-clients.ts';
 import { registerClient } from '../departments/register-client.ts';
 import { revokeClientKey } from '../departments/revoke-client-key.ts';
 import { setClientState } from '../departments/set-client-state.ts';
 import type { Role } from '../ids.ts';
-import { signCompactJws } from '../signing/sd-jwt-issue.ts';
-import { keySigner } from '../signing/signer.ts';
-import { isJsonObject, type JsonObject, parseJsonStrictly } from '../verification/encoding.ts';
-import type { CommandIo } from './keys.ts';
-import { CommandFailed, type OpenHub, required, runCommand, UsageError, withRegistry } from './operator.ts';
+import { fetchToken, readJwk } from './access-token.ts';
+import type { CommandIo } from './command-io.ts';
+import { everything, jsonLine, type OpenHub, withRegistry } from './operator.ts';
+import { exitCodes, required, runCommand } from './run-command.ts';
+import { UsageError } from './usage-error.ts';
 
 /** One line for the list of commands, then the usage. */
 export const help = `certhub client: register client systems and their keys, disable them, get an access token
@@ -34,6 +33,8 @@ export const help = `certhub client: register client systems and their keys, dis
       curl -H "Authorization: Bearer $(certhub client token --id ID --key FILE --url URL)" URL/v1/clients
 
   All but new-key and token work on the database itself, with the settings of the hub, and are recorded as made by the operator.
+
+  ${exitCodes}
 `;
 
 /** Runs `certhub client …`. Exit code 0: done; 1: refused, with the reason; 2: wrong usage. */
@@ -59,10 +60,7 @@ const optionTypes = {
 type Values = { readonly [Name in keyof typeof optionTypes]?: string | boolean | undefined };
 
 /** An option that must be given. */
-function text(values: Values, name: keyof typeof optionTypes): string {
-  const value = values[name];
-  return required(typeof value === 'string' ? value : undefined, name);
-}
+const text = (values: Values, name: keyof typeof optionTypes): string => required(values[name], name);
 
 async function command(argv: readonly string[], io: CommandIo, open: OpenHub | undefined): Promise<string> {
   const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: optionTypes });
@@ -77,15 +75,12 @@ async function command(argv: readonly string[], io: CommandIo, open: OpenHub | u
     case 'list':
       return withRegistry(io, open, async ({ deps }) => {
         const { items } = await listClients(deps, { limit: everything });
-        return items.map((client) => line(clientBody(client))).join('');
+        return items.map((client) => jsonLine(clientBody(client))).join('');
       });
     default:
       return changeCommand(verb, values, io, open);
   }
 }
-
-const everything = 100_000;
-const line = (body: unknown): string => `${JSON.stringify(body)}\n`;
 
 async function changeCommand(
   verb: string | undefined,
@@ -107,7 +102,7 @@ async function changeCommand(
         keys: [readJwk(text(values, 'jwk'))],
       };
       return withRegistry(io, open, async ({ deps, change }) =>
-        line((await registerClient(deps, { ...change(), ...registration })).body),
+        jsonLine((await registerClient(deps, { ...change(), ...registration })).body),
       );
     }
     case 'disable':
@@ -115,19 +110,19 @@ async function changeCommand(
       const state = verb === 'disable' ? 'disabled' : 'active';
       const input = { clientId: text(values, 'id'), reason: text(values, 'reason'), state } as const;
       return withRegistry(io, open, async ({ deps, change }) =>
-        line((await setClientState(deps, { ...change(), ...input })).body),
+        jsonLine((await setClientState(deps, { ...change(), ...input })).body),
       );
     }
     case 'add-key': {
       const input = { clientId: text(values, 'id'), jwk: readJwk(text(values, 'jwk')) };
       return withRegistry(io, open, async ({ deps, change }) =>
-        line((await addClientKey(deps, { ...change(), ...input })).body),
+        jsonLine((await addClientKey(deps, { ...change(), ...input })).body),
       );
     }
     case 'revoke-key': {
       const input = { clientId: text(values, 'id'), kid: text(values, 'kid'), reason: text(values, 'reason') };
       return withRegistry(io, open, async ({ deps, change }) =>
-        line((await revokeClientKey(deps, { ...change(), ...input })).body),
+        jsonLine((await revokeClientKey(deps, { ...change(), ...input })).body),
       );
     }
     default:
@@ -142,13 +137,6 @@ function readRoles(list: string): Role[] {
   return names.filter(isRole);
 }
 
-/** A JWK in a file. The use case judges it; a private one is refused there. */
-function readJwk(file: string): UnverifiedJwk & JsonObject {
-  const parsed = parseJsonStrictly(readFileSync(file, 'utf8'));
-  if (!parsed.ok || !isJsonObject(parsed.value)) throw new UsageError(`${file} is not a JWK`);
-  return parsed.value;
-}
-
 function newKey(file: string, alg: string | boolean): string {
   if (alg !== 'ES256' && alg !== 'EdDSA') throw new UsageError('--alg is ES256 or EdDSA');
   const pair = alg === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519');
@@ -156,56 +144,5 @@ function newKey(file: string, alg: string | boolean): string {
   const secret = { ...pair.privateKey.export({ format: 'jwk' }), kid: jwk.kid, use: jwk.use, alg };
   // `wx`: a key that is in use somewhere must never be overwritten
   writeFileSync(file, `${JSON.stringify(secret, null, 2)}\n`, { flag: 'wx', mode: 0o600 });
-  return line(jwk);
-}
-
-/** Asks a hub for an access token, as any client does: assertion signed here, metadata and answer checked. */
-export async function fetchToken(clientId: string, keyFile: string, url: string): Promise<string> {
-  const base = url.replace(/\/+$/, '');
-  const metadata = await fetchJson(`${base}/.well-known/oauth-authorization-server`, {});
-  const issuer = metadata['issuer'];
-  if (typeof issuer !== 'string') throw new CommandFailed(`${base} is not a certhub`);
-  // RFC 8414, 3.3: else whoever answers here gets an assertion made out to another hub, and a token there (CVE-2025-27370).
-  if (issuer !== base)
-    throw new CommandFailed(`${base} calls itself ${JSON.stringify(issuer)}: give the hub's own address`);
-  const form = new URLSearchParams({
-    grant_type: 'client_credentials',
-    client_id: clientId,
-    client_assertion_type: clientAssertionKind,
-    client_assertion: await makeAssertion(clientId, readJwk(keyFile), issuer),
-  });
-  const answer = await fetchJson(`${base}/oauth/token`, { method: 'POST', body: form });
-  const token = answer['access_token'];
-  if (typeof token !== 'string') throw new CommandFailed(`no token: ${JSON.stringify(answer)}`);
-  return token;
-}
-
-async function makeAssertion(clientId: string, jwk: UnverifiedJwk & JsonObject, audience: string): Promise<string> {
-  const { d, kty, crv, x, y, kid } = jwk;
-  if (d === undefined) throw new UsageError('--key needs the private JWK');
-  const publicKey = readPublicJwk({ kty, crv, x, ...(y !== undefined && { y }), ...(kid !== undefined && { kid }) });
-  const privateKey = createPrivateKey({ key: jwk as JsonWebKey, format: 'jwk' });
-  const signer = keySigner({ privateKey, suite: publicKey.suite, kid: publicKey.kid });
-  const now = Math.floor(Date.now() / 1000);
-  return signCompactJws({
-    signer,
-    typ: clientAssertionType,
-    payload: {
-      iss: clientId,
-      sub: clientId,
-      aud: audience,
-      jti: randomUUID(),
-      iat: now,
-      exp: now + assertionLimits.lifetime,
-    },
-  });
-}
-
-async function fetchJson(address: string, init: RequestInit): Promise<JsonObject> {
-  const response = await fetch(address, { ...init, redirect: 'error' }).catch((cause: unknown) => {
-    throw new CommandFailed(`${address} cannot be reached`, { cause });
-  });
-  const parsed = parseJsonStrictly(await response.text());
-  if (!parsed.ok || !isJsonObject(parsed.value)) throw new CommandFailed(`${address} did not answer JSON`);
-  return parsed.value;
+  return jsonLine(jwk);
 }

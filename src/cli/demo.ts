@@ -6,14 +6,17 @@ import { readConfig } from '../config.ts';
 import { assembleHub } from '../hub.ts';
 import { loadKeys } from '../signing/key-store.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
+import type { CommandIo } from './command-io.ts';
 import { tellAuditStory } from './demo/audit-story.ts';
 import { loadCity } from './demo/load.ts';
 import { demoClientKey, exampleFolder, registerDemo } from './demo/registry.ts';
 import { type Told, tellStory } from './demo/story.ts';
 import { type Teller, teller } from './demo/teller.ts';
 import { type DemoWitness, startDemoWitness } from './demo/witness.ts';
-import type { CommandIo } from './keys.ts';
 import { type OpenedHub, openHub } from './open.ts';
+import { runCommand } from './run-command.ts';
+import { toldToStop } from './told-to-stop.ts';
+import { UsageError } from './usage-error.ts';
 
 export const help = `certhub demo: see the whole hub at work on synthetic data
 
@@ -21,28 +24,30 @@ export const help = `certhub demo: see the whole hub at work on synthetic data
       starts the embedded PostgreSQL and a hub with the published demo keys, issues N certificates (500), tells the story of one
       certificate step by step, then stays up and prints commands to paste. With --exit it ends after the story.
 
-  Never for real data: the keys are public. Exit code 0 when every step went as told.
+  Never for real data: the keys are public. Exit code: 0 every step went as told · 1 one did not · 2 wrong usage
 `;
 
-/** `certhub demo`. Resolves with the exit code. */
-export async function run(argv: readonly string[], io: CommandIo): Promise<number> {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      exit: { type: 'boolean', default: false },
-      certificates: { type: 'string', default: '500' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
+/** Runs `certhub demo`. Exit code 0: every step went as told; 1: one did not, with the reason; 2: wrong usage. */
+export const run = (argv: readonly string[], io: CommandIo): Promise<number> =>
+  runCommand({ name: 'certhub demo', help, io }, async () => {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        exit: { type: 'boolean', default: false },
+        certificates: { type: 'string', default: '500' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (values.help) return help;
+    const count = Number(values.certificates);
+    if (!Number.isInteger(count) || count < 50 || count > 100_000) {
+      throw new UsageError('--certificates must be a whole number from 50 to 100000');
+    }
+    await show(count, values.exit, io);
+    return '';
   });
-  if (values.help) {
-    io.stdout.write(help);
-    return 0;
-  }
-  const count = Number(values.certificates);
-  if (!Number.isInteger(count) || count < 50 || count > 100_000) {
-    io.stderr.write('--certificates must be a whole number from 50 to 100000\n');
-    return 2;
-  }
+
+async function show(count: number, exit: boolean, io: CommandIo): Promise<void> {
   const begun = performance.now();
   const since = (): string => `${((performance.now() - begun) / 1000).toFixed(1)} s`;
   const output = new Writable({
@@ -59,7 +64,7 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<numbe
     const witnessed = { CERTHUB_WITNESS_POLICY: witness?.policyFile, ...env };
     const opened = await openHub(witnessed, (line) => tell.line(`   ${line}`), { serves: true });
     try {
-      return await demo(opened, { tell, since, count, exit: values.exit });
+      await demo(opened, { tell, since, count, exit });
     } finally {
       await opened.close();
     }
@@ -88,7 +93,7 @@ interface DemoRun {
   readonly exit: boolean;
 }
 
-async function demo({ core, config }: OpenedHub, { tell, since, count, exit }: DemoRun): Promise<number> {
+async function demo({ core, config }: OpenedHub, { tell, since, count, exit }: DemoRun): Promise<void> {
   await registerDemo(core);
   // The demo itself calls more often than a stranger may.
   const generous = { max: 1_000_000, windowMilliseconds: 60_000 };
@@ -122,15 +127,11 @@ async function demo({ core, config }: OpenedHub, { tell, since, count, exit }: D
     const { idNumber, recordId } = told;
     if (config.sequencer) await tellAuditStory({ ...story, idNumber, recordId, url, policyFile: config.witnessPolicy });
     tell.line(`\nEvery step went as told (${since()}).`);
-    if (exit) return 0;
+    if (exit) return;
     const token = await clientOf('school-enrolment').token();
     await farewell({ tell, url, folder, told, token, policyFile: config.witnessPolicy ?? 'POLICY' });
-    await new Promise<void>((resolve) => {
-      process.once('SIGTERM', () => resolve());
-      process.once('SIGINT', () => resolve());
-    });
+    await toldToStop();
     tell.line('stopping');
-    return 0;
   } finally {
     await hub.drain(config.shutdownSeconds * 1_000);
   }

@@ -7,8 +7,11 @@ import { registerSealX509 } from '../departments/register-seal-x509.ts';
 import { registerTrustRoot } from '../departments/register-trust-root.ts';
 import { revokeSealX509 } from '../departments/revoke-seal-x509.ts';
 import { sealX509Body } from '../departments/trust.ts';
-import type { CommandIo } from './keys.ts';
-import { type OpenHub, readX509File, required, runCommand, UsageError, withRegistry } from './operator.ts';
+import type { CommandIo } from './command-io.ts';
+import { everything, jsonLine, type OpenHub, readX509File, withRegistry } from './operator.ts';
+import { readTime } from './read-time.ts';
+import { exitCodes, required, runCommand } from './run-command.ts';
+import { UsageError } from './usage-error.ts';
 
 /** One line for the list of commands, then the usage. */
 export const help = `certhub department: register departments, their seal certificates (X.509) and the roots above them
@@ -26,6 +29,8 @@ export const help = `certhub department: register departments, their seal certif
       what is sealed under it from now on does not count; earlier seals stay valid
 
   Works on the database itself, with the settings of the hub. Changes are recorded as made by the operator.
+
+  ${exitCodes}
 `;
 
 /** Runs `certhub department …`. Exit code 0: done; 1: refused, with the reason; 2: wrong usage. */
@@ -56,19 +61,19 @@ async function command(argv: readonly string[], io: CommandIo, open: OpenHub | u
       const name = { zh: required(values['name-zh'], 'name-zh'), en: required(values['name-en'], 'name-en') };
       return withRegistry(io, open, async ({ deps, change }) => {
         const { body } = await registerDepartment(deps, { ...change(), departmentCode, name });
-        return line(body);
+        return jsonLine(body);
       });
     }
     case 'list':
       return withRegistry(io, open, async ({ deps }) => {
         const { items } = await listDepartments(deps, { limit: everything });
-        return items.map((department) => line(departmentBody(department))).join('');
+        return items.map((department) => jsonLine(departmentBody(department))).join('');
       });
     case 'add-root': {
       const x509s = readX509File(required(values.x509, 'x509'));
       return withRegistry(io, open, async ({ deps, change }) => {
         const lines: string[] = [];
-        for (const x509 of x509s) lines.push(line((await registerTrustRoot(deps, { ...change(), x509 })).body));
+        for (const x509 of x509s) lines.push(jsonLine((await registerTrustRoot(deps, { ...change(), x509 })).body));
         return lines.join('');
       });
     }
@@ -85,47 +90,35 @@ async function sealCommand(
   io: CommandIo,
   open: OpenHub | undefined,
 ): Promise<string> {
-  const text = (name: keyof typeof options): string => {
-    const value = values[name];
-    return required(typeof value === 'string' ? value : undefined, name);
-  };
+  const text = (name: keyof typeof options): string => required(values[name], name);
+  const time = (name: 'from' | 'until'): Date | undefined =>
+    values[name] === undefined ? undefined : new Date(readTime(`--${name}`, text(name)));
   switch (verb) {
     case 'add-seal': {
       const registration = {
         departmentCode: text('code'),
         chain: readX509File(text('chain')),
-        validFrom: values.from === undefined ? undefined : readTime(text('from')),
-        validUntil: values.until === undefined ? undefined : readTime(text('until')),
+        validFrom: time('from'),
+        validUntil: time('until'),
       };
       return withRegistry(io, open, async ({ deps, change }) =>
-        line((await registerSealX509(deps, { ...change(), ...registration })).body),
+        jsonLine((await registerSealX509(deps, { ...change(), ...registration })).body),
       );
     }
     case 'seals': {
       const departmentCode = text('code');
       return withRegistry(io, open, async ({ deps }) => {
         const seals = await listSealX509(deps, { departmentCode });
-        return seals.map((seal) => line(sealX509Body(seal))).join('');
+        return seals.map((seal) => jsonLine(sealX509Body(seal))).join('');
       });
     }
     case 'revoke-seal': {
       const revocation = { departmentCode: text('code'), sha256: text('sha256'), reason: text('reason') };
       return withRegistry(io, open, async ({ deps, change }) =>
-        line((await revokeSealX509(deps, { ...change(), ...revocation })).body),
+        jsonLine((await revokeSealX509(deps, { ...change(), ...revocation })).body),
       );
     }
     default:
       throw new UsageError(verb === undefined ? 'say what to do' : `unknown command "${verb}"`);
   }
-}
-
-const everything = 100_000;
-const line = (body: unknown): string => `${JSON.stringify(body)}\n`;
-
-function readTime(text: string): Date {
-  const time = new Date(text);
-  if (!/^\d{4}-\d{2}-\d{2}T/.test(text) || Number.isNaN(time.getTime())) {
-    throw new UsageError(`"${text}" is not a time like 2026-11-22T08:00:00Z`);
-  }
-  return time;
 }

@@ -7,12 +7,12 @@ import { certificateCheck, statusCheck } from '../certificates/check-certificate
 import { readConfig } from '../config.ts';
 import { loadKeys } from '../signing/key-store.ts';
 import { type LogPolicy, parseLogPolicy } from '../verification/log-policy.ts';
-import { printable } from './audit-report.ts';
+import type { CommandIo } from './command-io.ts';
 import { fsckProgress } from './fsck-progress.ts';
 import { readRegistryNow } from './fsck-registry.ts';
-import type { CommandIo } from './keys.ts';
 import { openDatabase } from './open.ts';
-import { UsageError } from './operator.ts';
+import { printable } from './printable.ts';
+import { UsageError } from './usage-error.ts';
 
 export const help = `certhub fsck: proves the audit log of a live hub against itself, and names whatever was changed
 

@@ -2,11 +2,10 @@ import { destroyMonth } from '../audit/erasure/destroy-month.ts';
 import { startRecorder } from '../audit/record.ts';
 import { ensurePartitions, insertRecords } from '../audit/store.ts';
 import { readConfig } from '../config.ts';
-import { Refusal } from '../errors.ts';
-import { problems } from '../http/problem.ts';
 import { KeyFileError } from '../signing/key-file-error.ts';
 import { loadKeys } from '../signing/key-store.ts';
 import { destroyRecordKeys } from '../signing/rotate-keys.ts';
+import type { CommandIo } from './command-io.ts';
 import { openDatabase } from './open.ts';
 
 /**
@@ -18,10 +17,7 @@ export async function destroyMonthKeys(input: {
   readonly month: string;
   readonly erasureId: string;
   readonly now: Date;
-  readonly io: {
-    readonly stderr: { write(text: string): unknown };
-    readonly env: Readonly<Record<string, string | undefined>>;
-  };
+  readonly io: Pick<CommandIo, 'stderr' | 'env'>;
 }): Promise<string> {
   const { directory, month, erasureId, now, io } = input;
   const config = readConfig(io.env, { nodeVersion: process.versions.node });
@@ -61,14 +57,6 @@ export async function destroyMonthKeys(input: {
       '  - a file system that keeps old blocks (snapshots, SSD spares) keeps them until they are trimmed or the disk is destroyed',
       '',
     ].join('\n');
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    const { detail, next } = problems[error.code];
-    const facts = Object.keys(error.detail).length === 0 ? '' : ` ${JSON.stringify(error.detail)}`;
-    throw new KeyFileError(
-      directory,
-      `refused: ${error.code}${facts}\n  ${detail.en} ${next.en}\n  ${detail.zh}${next.zh}`,
-    );
   } finally {
     await close();
   }

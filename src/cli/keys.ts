@@ -1,19 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { initKeys } from '../signing/init-keys.ts';
-import { KeyFileError } from '../signing/key-file-error.ts';
 import { loadManifest } from '../signing/key-store.ts';
 import { makeExampleKeys } from '../signing/make-example-keys.ts';
-import { Pkcs12Error } from '../signing/pkcs12.ts';
 import { addSeal, type KeyChange, retireIndexKey, rotatableUses, rotateKeys } from '../signing/rotate-keys.ts';
 import { isUscc } from '../verification/identifiers.ts';
-
-/** Where a command writes and what it knows of its surroundings. */
-export interface CommandIo {
-  readonly stdout: { write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown };
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
+import type { CommandIo } from './command-io.ts';
+import { exitCodes, runCommand } from './run-command.ts';
+import { UsageError } from './usage-error.ts';
 
 /** One line for the list of commands, then the usage. */
 export const help = `certhub keys: make, list and rotate the keys of the hub and of its departments
@@ -39,32 +33,13 @@ export const help = `certhub keys: make, list and rotate the keys of the hub and
       makes a set of public demo keys beside departments.json and clients.json
 
   DIR may also come from CERTHUB_KEYS_DIR. A running hub takes changes at its next start.
+
+  ${exitCodes}
 `;
 
-class UsageError extends Error {}
-
 /** Runs `certhub keys …`. Exit code 0: done; 1: refused, with the reason; 2: wrong usage. */
-export async function run(argv: readonly string[], io: CommandIo): Promise<number> {
-  try {
-    io.stdout.write(await runCommand(argv, io));
-    return 0;
-  } catch (error) {
-    if (error instanceof UsageError || isParseArgsError(error)) {
-      io.stderr.write(`${error.message}\n\n${help}`);
-      return 2;
-    }
-    if (error instanceof KeyFileError || error instanceof Pkcs12Error || isFileSystemError(error)) {
-      io.stderr.write(`certhub keys: ${error.message}\n`);
-      return 1;
-    }
-    throw error;
-  }
-}
-
-const hasCode = (error: unknown): error is Error & { code: unknown } => error instanceof Error && 'code' in error;
-const isParseArgsError = (error: unknown): error is Error =>
-  hasCode(error) && typeof error.code === 'string' && error.code.startsWith('ERR_PARSE_ARGS');
-const isFileSystemError = (error: unknown): error is Error => hasCode(error) && 'syscall' in error;
+export const run = (argv: readonly string[], io: CommandIo): Promise<number> =>
+  runCommand({ name: 'certhub keys', help, io }, () => command(argv, io));
 
 const options = {
   dir: { type: 'string' },
@@ -90,16 +65,16 @@ type Input = ReturnType<typeof parse>['values'] & {
   readonly io: CommandIo;
 };
 
-async function runCommand(argv: readonly string[], io: CommandIo): Promise<string> {
+async function command(argv: readonly string[], io: CommandIo): Promise<string> {
   const { values, positionals } = parse(argv);
   const [name, ...surplus] = positionals;
-  if (values.help || name === undefined) return help;
-  const command = commands.get(name);
-  if (command === undefined) throw new UsageError(`unknown command: ${name}`);
+  if (values.help || name === undefined || name === 'help') return help;
+  const chosen = commands.get(name);
+  if (chosen === undefined) throw new UsageError(`unknown command: ${name}`);
   if (surplus.length > 0) throw new UsageError(`unexpected: ${surplus.join(' ')}`);
   const directory = values.dir ?? io.env['CERTHUB_KEYS_DIR'] ?? '';
   if (directory === '') throw new UsageError('--dir is missing');
-  return command({ ...values, directory, now: new Date(), io });
+  return chosen({ ...values, directory, now: new Date(), io });
 }
 
 const commands = new Map<string, (input: Input) => Promise<string>>([

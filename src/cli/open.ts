@@ -11,8 +11,6 @@ import { loadKeys } from '../signing/key-store.ts';
 import { NotReady } from './not-ready.ts';
 import { openSequencer } from './open-sequencer.ts';
 
-export { NotReady };
-
 export interface OpenedDatabase {
   readonly db: Database;
   /** Where the sequencer's role may write the log; undefined when nobody said. */

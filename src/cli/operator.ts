@@ -1,24 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { ConfigError } from '../config.ts';
-import { MigrationRefused } from '../db/migrate.ts';
 import { operatorClientId } from '../departments/client.ts';
 import type { IsExampleKey } from '../departments/client-key.ts';
 import type { ChangeDeps, ChangeRequest } from '../departments/registry-change.ts';
 import type { ReadRegistryDeps } from '../departments/row.ts';
-import { Refusal } from '../errors.ts';
-import { problems } from '../http/problem.ts';
 import type { DepartmentCode } from '../ids.ts';
 import { isExampleKey } from '../signing/example-keys.ts';
-import { KeyFileError } from '../signing/key-file-error.ts';
-import type { CommandIo } from './keys.ts';
-import { NotReady, type OpenedHub, openHub } from './open.ts';
-
-/** A command was called in a way that its help does not describe. */
-export class UsageError extends Error {}
-
-/** A command could not do its work; the message says why and holds no data. */
-export class CommandFailed extends Error {}
+import type { CommandIo } from './command-io.ts';
+import { type OpenedHub, openHub } from './open.ts';
 
 /** How a command gets at the hub's keys and database. Tests hand in their own. */
 export type OpenHub = (
@@ -74,51 +63,11 @@ export async function withRegistry<T>(
   }
 }
 
-/** Runs a command and prints its result. Exit code 0: done; 1: refused or not ready, with the reason; 2: wrong usage. */
-export async function runCommand(
-  { name, help, io }: { readonly name: string; readonly help: string; readonly io: CommandIo },
-  command: () => Promise<string>,
-): Promise<number> {
-  try {
-    io.stdout.write(await command());
-    return 0;
-  } catch (error) {
-    if (error instanceof UsageError || isParseArgsError(error)) {
-      io.stderr.write(`${error.message}\n\n${help}`);
-      return 2;
-    }
-    const reason = reasonOf(error);
-    if (reason === undefined) throw error;
-    io.stderr.write(`${name}: ${reason}\n`);
-    return 1;
-  }
-}
+/** Lists of the registry are printed whole. */
+export const everything = 100_000;
 
-const operatorErrors = [CommandFailed, ConfigError, KeyFileError, MigrationRefused, NotReady];
-
-/** What an operator can act on, or undefined for a fault of the hub itself. */
-function reasonOf(error: unknown): string | undefined {
-  if (error instanceof Refusal) {
-    const detail = Object.keys(error.detail).length === 0 ? '' : ` ${JSON.stringify(error.detail)}`;
-    const { detail: happened, next } = problems[error.code];
-    return `refused: ${error.code}${detail}\n  ${happened.en} ${next.en}\n  ${happened.zh}${next.zh}`;
-  }
-  const known = operatorErrors.some((kind) => error instanceof kind) || hasMember(error, 'syscall');
-  return known && error instanceof Error ? error.message : undefined;
-}
-
-const hasMember = (error: unknown, name: string): boolean => error instanceof Error && name in error;
-const isParseArgsError = (error: unknown): error is Error =>
-  error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
-
-/**
- * An option that must be given.
- * @throws UsageError
- */
-export function required(value: string | undefined, option: string): string {
-  if (value === undefined || value === '') throw new UsageError(`--${option} is missing`);
-  return value;
-}
+/** A line of JSON. */
+export const jsonLine = (body: unknown): string => `${JSON.stringify(body)}\n`;
 
 /** X.509 certificates of a PEM file with one or several, or of a DER file with one, each as DER in base64. */
 export function readX509File(file: string): string[] {

@@ -1,32 +1,41 @@
-import type { Config } from '../config.ts';
-import { readConfig } from '../config.ts';
+import { parseArgs } from 'node:util';
+import { type Config, readConfig } from '../config.ts';
 import { connect } from '../db/database.ts';
 import { startEmbedded } from '../db/embedded.ts';
 import { migrate, readMigrations } from '../db/migrate.ts';
 import { openLog } from '../http/log.ts';
 import { loadKeys } from '../signing/key-store.ts';
-import type { CommandIo } from './keys.ts';
+import { CommandFailed } from './command-failed.ts';
+import type { CommandIo } from './command-io.ts';
 import { NotReady } from './not-ready.ts';
 import { checkDatabase } from './open.ts';
 import { openSequencer } from './open-sequencer.ts';
+import { runCommand } from './run-command.ts';
+import { toldToStop } from './told-to-stop.ts';
 
 export const help = `certhub sequencer: write the transparency log, in a process of its own
 
   certhub sequencer
       runs until SIGTERM or SIGINT. Several may run, also beside hubs that do the same: one works, the others wait to take over.
-      Exit code 1 when the log was HALTED because something contradicts it (the database was restored from an older copy, say);
-      the last line says what. It does not go on by itself: starting it again checks everything again.
+      The log is HALTED when something contradicts it (the database was restored from an older copy, say); the last line says what.
+      It does not go on by itself: starting it again checks everything again.
 
   Needs CERTHUB_SEQUENCER_DATABASE_URL, or without DATABASE_URL the embedded database of CERTHUB_DATA_DIR, and the hub's keys.
+
+  Exit code: 0 stopped as told · 1 halted, or could not run, with the reason · 2 wrong usage
 `;
 
-/** `certhub sequencer`. Resolves with the exit code. */
-export async function run(argv: readonly string[], io: CommandIo): Promise<number> {
-  if (argv.length > 0) {
-    const asked = argv[0] === '--help' || argv[0] === '-h';
-    (asked ? io.stdout : io.stderr).write(help);
-    return asked ? 0 : 2;
-  }
+/** Runs the sequencer until it is told to stop. Exit code 0: stopped; 1: halted or could not run, with the reason; 2: wrong usage. */
+export const run = (argv: readonly string[], io: CommandIo): Promise<number> =>
+  runCommand({ name: 'certhub sequencer', help, io }, async () => {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: { help: { type: 'boolean', short: 'h', default: false } },
+    });
+    return values.help ? help : sequence(io);
+  });
+
+async function sequence(io: CommandIo): Promise<string> {
   const say = (line: string): void => void io.stderr.write(`${line}\n`);
   const config = readConfig(io.env, { nodeVersion: process.versions.node });
   for (const warning of config.warnings) say(`warning: ${warning}`);
@@ -35,15 +44,10 @@ export async function run(argv: readonly string[], io: CommandIo): Promise<numbe
   const database = await openDatabase(config, say);
   try {
     const { sequencer, close } = openSequencer({ config, keys, log }, database.url);
-    const told = new Promise<undefined>((resolve) => {
-      process.once('SIGTERM', () => resolve(undefined));
-      process.once('SIGINT', () => resolve(undefined));
-    });
-    const halted = await Promise.race([sequencer.ended, told]);
+    const halted = await Promise.race([sequencer.ended, toldToStop().then(() => undefined)]);
     await close();
-    if (halted === undefined) return 0;
-    say(`certhub sequencer: the transparency log is HALTED: ${halted.code} ${JSON.stringify(halted.facts)}`);
-    return 1;
+    if (halted === undefined) return '';
+    throw new CommandFailed(`the transparency log is HALTED: ${halted.code} ${JSON.stringify(halted.facts)}`);
   } finally {
     await database.close();
   }

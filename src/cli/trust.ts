@@ -3,7 +3,12 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { decodeUtf8, encodeHex } from '../verification/encoding.ts';
 import { parseTrustBundle, type TrustBundle } from '../verification/trust-bundle.ts';
-import type { CommandIo } from './keys.ts';
+import { CommandFailed } from './command-failed.ts';
+import type { CommandIo } from './command-io.ts';
+import { fetchFailure } from './fetch-failure.ts';
+import { maxBundleBytes } from './offline-inputs.ts';
+import { exitCodes, runCommand } from './run-command.ts';
+import { UsageError } from './usage-error.ts';
 
 /** One line for the list of commands, then the usage. */
 export const help = `certhub trust: export what others need to verify certificates without this hub
@@ -14,52 +19,25 @@ export const help = `certhub trust: export what others need to verify certificat
 
   The bundle is not signed: carry it by a way you trust and compare the fingerprints of the roots. It holds public keys,
   entitlements and status lists, nothing personal. The status lists are good for a week, and keys rotated later are missing: then export anew.
+
+  ${exitCodes}
 `;
 
-const maxBundleBytes = 128 * 2 ** 20;
 const timeoutMs = 60_000;
 
-class UsageError extends Error {}
-/** The bundle could not be had; the message says why. */
-class ExportFault extends Error {}
-
 /** Runs `certhub trust …`. Exit code 0: written; 1: could not be made or written; 2: wrong usage. */
-export async function run(argv: readonly string[], io: CommandIo): Promise<number> {
-  try {
+export const run = (argv: readonly string[], io: CommandIo): Promise<number> =>
+  runCommand({ name: 'certhub trust', help, io }, async () => {
     const options = readOptions(argv);
-    if (options === undefined) {
-      io.stdout.write(help);
-      return 0;
-    }
+    if (options === undefined) return help;
     const text = options.url === undefined ? await fromDatabase(io) : await fromHub(options.url, io);
     const read = parseTrustBundle(text);
     if (!read.ok)
-      throw new ExportFault(`what came back is not a trust bundle, see ${read.pointer || 'the whole of it'}`);
-    if (options.out === '-') {
-      io.stdout.write(text);
-    } else {
-      await writeWhole(options.out, text);
-      io.stdout.write(summary(read.value, options.out));
-    }
-    return 0;
-  } catch (error) {
-    if (error instanceof UsageError || isParseArgsError(error)) {
-      io.stderr.write(`certhub trust: ${error.message}\n\n${help}`);
-      return 2;
-    }
-    if (!(error instanceof ExportFault) && !isExpected(error)) throw error;
-    io.stderr.write(`certhub trust: ${error.message}\n`);
-    return 1;
-  }
-}
-
-const isParseArgsError = (error: unknown): error is Error =>
-  error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
-/** What an operator puts right: files, configuration, keys, a database that is not there. */
-const isExpected = (error: unknown): error is Error =>
-  error instanceof Error &&
-  ('syscall' in error ||
-    ['NotReady', 'ConfigError', 'KeyFileError', 'Refusal', 'MigrationRefused'].includes(error.name));
+      throw new CommandFailed(`what came back is not a trust bundle, see ${read.pointer || 'the whole of it'}`);
+    if (options.out === '-') return text;
+    await writeWhole(options.out, text);
+    return summary(read.value, options.out);
+  });
 
 function readOptions(argv: readonly string[]) {
   const { values, positionals } = parseArgs({
@@ -73,7 +51,7 @@ function readOptions(argv: readonly string[]) {
     },
   });
   const [command, ...surplus] = positionals;
-  if (values.help || command === undefined) return undefined;
+  if (values.help || command === undefined || command === 'help') return undefined;
   if (command !== 'export') throw new UsageError(`unknown command: ${command}`);
   if (surplus.length > 0) throw new UsageError(`unexpected: ${surplus.join(' ')}`);
   if (values.out === undefined || values.out === '') throw new UsageError('--out is missing');
@@ -88,12 +66,10 @@ async function fromHub(address: string, io: CommandIo): Promise<string> {
   // a redirect would let somebody else name the trust anchors
   const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(timeoutMs) }).catch(
     (error: unknown) => {
-      const cause = error instanceof Error ? (error.cause ?? error) : error;
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new ExportFault(`cannot fetch ${url.href}: ${why}`, { cause: error });
+      throw new CommandFailed(`cannot fetch ${url.href}: ${fetchFailure(error)}`, { cause: error });
     },
   );
-  if (!response.ok) throw new ExportFault(`${url.href} answered ${response.status}`);
+  if (!response.ok) throw new CommandFailed(`${url.href} answered ${response.status}`);
   return readBody(response);
 }
 
@@ -112,11 +88,11 @@ async function readBody(response: Response): Promise<string> {
   for await (const chunk of response.body ?? []) {
     const bytes = chunk as Uint8Array;
     size += bytes.length;
-    if (size > maxBundleBytes) throw new ExportFault('the trust bundle is too large');
+    if (size > maxBundleBytes) throw new CommandFailed('the trust bundle is too large');
     chunks.push(bytes);
   }
   const text = decodeUtf8(Buffer.concat(chunks));
-  if (text === undefined) throw new ExportFault('the trust bundle is not text in UTF-8');
+  if (text === undefined) throw new CommandFailed('the trust bundle is not text in UTF-8');
   return text;
 }
 

@@ -1,12 +1,16 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type AnswerPayload, answerTyp, verifyAnswer } from '../verification/answer-verdict.ts';
-import { decodeUtf8, isJsonObject, parseJsonStrictly } from '../verification/encoding.ts';
+import { isJsonObject, parseJsonStrictly } from '../verification/encoding.ts';
 import { parseCompactJws } from '../verification/jws.ts';
-import { parseTrustBundle, type TrustBundle } from '../verification/trust-bundle.ts';
+import type { TrustBundle } from '../verification/trust-bundle.ts';
 import { type JudgedCertificate, type Verdict, verifyCertificate } from '../verification/verdict.ts';
 import { type Reason, type VerdictNumber, verdictMeanings } from '../verification/verdict-reasons.ts';
-import type { CommandIo } from './keys.ts';
+import type { CommandIo } from './command-io.ts';
+import { readTrimmed, readTrust } from './offline-inputs.ts';
+import { printableJson, printableLines } from './printable.ts';
+import { readTime } from './read-time.ts';
+import { runOffline } from './run-offline.ts';
+import { UsageError } from './usage-error.ts';
 
 /** One line for the list of commands, then the usage. */
 export const help = `certhub verify: check a certificate or an answer offline, without server and database
@@ -23,12 +27,8 @@ export const help = `certhub verify: check a certificate or an answer offline, w
   information · 16 nothing given · 17 wrong or incomplete · 2 wrong usage or a file that cannot be read
 `;
 
-const maxFileBytes = 8 * 2 ** 20;
-const maxBundleBytes = 128 * 2 ** 20;
 /** A little time for clocks that differ; no bundle knows the future. */
 const clockSkewMs = 60_000;
-
-class UsageError extends Error {}
 
 /** What is to be verified, as found in FILE. */
 type Exhibit =
@@ -47,32 +47,24 @@ type Outcome = {
  * Runs `certhub verify …`. Exit code: 0 for verdict 0, 10 + verdict for others, 2 for wrong usage and unreadable files.
  * `clock` in epoch milliseconds.
  */
-export async function run(argv: readonly string[], io: CommandIo, clock: () => number = Date.now): Promise<number> {
-  try {
-    const options = readOptions(argv);
-    if (options === undefined) {
-      io.stdout.write(help);
-      return 0;
-    }
-    const now = clock();
-    const at = options.at === undefined ? now : readTime(options.at, now);
-    const bundleFile = options.trust ?? 'trust-bundle.json';
-    const trust = readBundle(await readText(bundleFile, maxBundleBytes, 'the trust bundle'), bundleFile);
-    const sdJwts: string[] = [];
-    for (const file of options.sdJwts) sdJwts.push(await readText(file, maxFileBytes, 'the certificate'));
-    const exhibit = readExhibit(await readText(options.file, maxFileBytes, 'FILE'), sdJwts);
-    const outcome = judge(exhibit, { trust, at: Math.floor(at / 1_000), now: Math.floor(now / 1_000) });
-    io.stdout.write(options.json ? asJson(outcome, trust, at) : asText(outcome, trust, at));
-    return outcome.verdict === 0 ? 0 : 10 + outcome.verdict;
-  } catch (error) {
-    if (!(error instanceof UsageError) && !isParseArgsError(error)) throw error;
-    io.stderr.write(`certhub verify: ${printable(error.message)}\nSee certhub verify --help.\n`);
-    return 2;
-  }
-}
-
-const isParseArgsError = (error: unknown): error is Error =>
-  error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+export const run = (argv: readonly string[], io: CommandIo, clock: () => number = Date.now): Promise<number> =>
+  runOffline(
+    { name: 'certhub verify', help, io },
+    () => readOptions(argv),
+    async (options) => {
+      const now = clock();
+      const at = options.at === undefined ? now : readPastTime(options.at, now);
+      const trust = await readTrust(options.trust);
+      const sdJwts: string[] = [];
+      for (const file of options.sdJwts) sdJwts.push(await readTrimmed(file, 'the certificate'));
+      const exhibit = readExhibit(await readTrimmed(options.file, 'FILE'), sdJwts);
+      const outcome = judge(exhibit, { trust, at: Math.floor(at / 1_000), now: Math.floor(now / 1_000) });
+      return {
+        text: options.json ? asJson(outcome, trust, at) : asText(outcome, trust, at),
+        exitCode: outcome.verdict === 0 ? 0 : 10 + outcome.verdict,
+      };
+    },
+  );
 
 function readOptions(argv: readonly string[]) {
   const { values, positionals } = parseArgs({
@@ -80,7 +72,7 @@ function readOptions(argv: readonly string[]) {
     allowPositionals: true,
     strict: true,
     options: {
-      trust: { type: 'string' },
+      trust: { type: 'string', default: 'trust-bundle.json' },
       at: { type: 'string' },
       json: { type: 'boolean', default: false },
       'sd-jwt': { type: 'string', multiple: true, default: [] },
@@ -95,61 +87,10 @@ function readOptions(argv: readonly string[]) {
   return { file, trust, at, json, sdJwts: values['sd-jwt'] };
 }
 
-const timePattern = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/;
-
-function readTime(text: string, now: number): number {
-  const time = timePattern.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(time)) throw new UsageError('--at must be a time such as 2026-11-22T08:00:00Z');
+function readPastTime(text: string, now: number): number {
+  const time = readTime('--at', text);
   if (time > now + clockSkewMs) throw new UsageError('--at is in the future, which nobody can vouch for');
   return time;
-}
-
-/** The text of a file of limited size. Whatever is wrong with the file is a UsageError that names it. */
-async function readText(file: string, maxBytes: number, what: string): Promise<string> {
-  const bytes = await readBytes(file, maxBytes).catch((error: unknown) => {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    throw new UsageError(`cannot read ${what} ${file}: ${fileFaults[code] ?? code}`);
-  });
-  if (bytes === undefined) throw new UsageError(`${what} ${file} is larger than ${maxBytes / 2 ** 20} MiB`);
-  const text = decodeUtf8(bytes);
-  if (text === undefined) throw new UsageError(`${what} ${file} is not text in UTF-8`);
-  // editors of some systems put a byte order mark in front and a line end behind
-  return text.replace(/^\ufeff/, '').trim();
-}
-
-const fileFaults: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  EISDIR: 'it is a directory',
-  EACCES: 'permission denied',
-};
-
-/** At most `maxBytes` of a file, or undefined when there are more: devices and pipes have no size to ask for. */
-async function readBytes(file: string, maxBytes: number): Promise<Buffer | undefined> {
-  const handle = await open(file === '-' ? '/dev/stdin' : file, 'r');
-  try {
-    return await readAtMost(handle, maxBytes);
-  } finally {
-    await handle.close();
-  }
-}
-
-async function readAtMost(handle: FileHandle, maxBytes: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  while (size <= maxBytes) {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(65_536), 0, 65_536, null);
-    if (bytesRead === 0) return Buffer.concat(chunks);
-    chunks.push(buffer.subarray(0, bytesRead));
-    size += bytesRead;
-  }
-  return undefined;
-}
-
-function readBundle(text: string, file: string): TrustBundle {
-  const read = parseTrustBundle(text);
-  if (read.ok) return read.value;
-  const where = read.pointer === '' ? '' : `, see ${read.pointer}`;
-  throw new UsageError(`${file} is not a trust bundle${where}; make one with certhub trust export`);
 }
 
 /** A JSON document is what a lookup returned; a text with `~` an SD-JWT; everything else is judged as an answer. */
@@ -201,7 +142,7 @@ function asJson(outcome: Outcome, trust: TrustBundle, at: number): string {
     ...(outcome.answer === undefined ? {} : { answer: outcome.answer }),
     certificates: outcome.certificates,
   };
-  return `${JSON.stringify(document, null, 2)}\n`;
+  return printableJson(document);
 }
 
 function asText(outcome: Outcome, trust: TrustBundle, at: number): string {
@@ -217,7 +158,7 @@ function asText(outcome: Outcome, trust: TrustBundle, at: number): string {
   }
   const asked = `at 查验时间 ${new Date(at).toISOString()}`;
   lines.push('', `${asked}, by the trust bundle of 信任包 ${trust.issuer} ${isoTime(trust.createdAt)}`);
-  return lines.map((line) => `${printable(line)}\n`).join('');
+  return printableLines(lines);
 }
 
 const answerLines = (answer: AnswerPayload): string[] => [
@@ -245,7 +186,3 @@ function isoTime(seconds: number | undefined): string {
   const time = new Date(seconds * 1_000);
   return Number.isNaN(time.getTime()) ? String(seconds) : time.toISOString().replace('.000Z', 'Z');
 }
-
-/** Without characters that steer a terminal or turn the direction of writing: the text comes from strangers. */
-const printable = (text: string): string =>
-  text.replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, '\ufffd');

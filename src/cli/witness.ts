@@ -8,8 +8,11 @@ import { buildWitnessServer, type WitnessAnswer } from '../http/witness-server.t
 import { loadNoteKey, writeNoteKey } from '../signing/note-key-file.ts';
 import { parseLogPolicy } from '../verification/log-policy.ts';
 import { isKeyName, parseVerifierKey, type VerifierKey } from '../verification/signed-note.ts';
-import type { CommandIo } from './keys.ts';
-import { CommandFailed, required, runCommand, UsageError } from './operator.ts';
+import { CommandFailed } from './command-failed.ts';
+import type { CommandIo } from './command-io.ts';
+import { exitCodes, required, runCommand } from './run-command.ts';
+import { toldToStop } from './told-to-stop.ts';
+import { UsageError } from './usage-error.ts';
 
 /** One line for the list of commands, then the usage. */
 export const help = `certhub witness: watch over the logs of others and cosign what continues what was seen
@@ -24,6 +27,8 @@ export const help = `certhub witness: watch over the logs of others and cosign w
 
   HOST is 127.0.0.1 and PORT 8480 when absent: put a TLS proxy in front. Never restore FOLDER from a backup: a witness that
   forgets lets a log show two histories. Run it under another administration than the log's.
+
+  ${exitCodes}
 `;
 
 /** Runs `certhub witness …`. Exit code 0: done; 1: refused, with the reason; 2: wrong usage. */
@@ -103,11 +108,7 @@ async function start({ keyFile, policyFile, folder, host, port, formerKeys }: St
       `${by.name} answers at http://${host.includes(':') ? `[${host}]` : host}:${at} and cosigns for ${logs.length} log key(s)`,
     );
     say(`verifier key ${by.vkey}`);
-    const signal = await new Promise<string>((resolve) => {
-      process.once('SIGTERM', resolve);
-      process.once('SIGINT', resolve);
-    });
-    say(`${signal}: finishing what is under way`);
+    say(`${await toldToStop()}: finishing what is under way`);
     await server.drain(10_000);
     return '';
   } finally {

@@ -1,11 +1,19 @@
-import type { ErasedLeaf, OpenedLeaf } from './audit-export.ts';
+import { hash } from 'node:crypto';
+import { type ErasedLeaf, exportKinds, type OpenedLeaf } from './audit-export.ts';
 import { isJsonObject, type JsonObject, parseJsonStrictly } from './encoding.ts';
 
 /** Acts of erasure in an export: which leaves refer to which act, and whether the file shows it and it is about them. */
 
+/** The number of kind `erasure`. */
+export const erasureKind = 5;
+
 /** Acts kept in mind; more than any retention plan has. */
 const maxActs = 100_000;
 const maxListed = 100;
+/** Of one act; two are needed. */
+const maxApprovals = 20;
+/** Longer texts are kept as their hash: a file can say anything, and nothing of it may fill the memory. */
+const maxText = 100;
 /** Clocks of the id and of the record tick apart. */
 const slackMs = 60_000;
 
@@ -23,38 +31,44 @@ type Claim = {
   until: number;
 };
 
-/** What an act says that it erased. `leafIndex`: where that one record stands; the id alone is the hub's word once the body is gone. */
-type Said = {
-  readonly recordId?: string;
-  readonly leafIndex?: number;
-  readonly month?: string;
-  readonly kinds?: readonly string[];
-};
+/** The one record that an act says it erased. `leafIndex`: where it stands; the id alone is the hub's word once the body is gone. */
+type OneRecord = { readonly recordId: string; readonly leafIndex: number | undefined };
+/** The records that it says it erased: of these kinds (one bit each), made in this time (milliseconds since 1970). */
+type MonthOfKinds = { readonly kinds: bigint; readonly from: number; readonly until: number };
 /** A step of an erasure as its record shows it; what it hides is undefined. */
 type Step = {
   /** Its own place in the log. */
   readonly index: number;
   readonly step: 'executed' | 'approved' | 'rejected' | 'other' | undefined;
   readonly erasureId: string | undefined;
-  /** The text of the target, spelled canonically. */
+  /** The text of the target, spelled canonically, or its hash. */
   readonly target: string | undefined;
   readonly clientId: string | undefined;
   readonly officerId: string | undefined;
-  /** Of an execution: the records of its approvals. */
+  /** Of an execution: the records of its approvals; none when it names them otherwise than an execution does. */
   readonly approvals: readonly string[];
-  readonly said: Said;
+  readonly erased: OneRecord | MonthOfKinds | undefined;
 };
 
 export type Erasures = {
   readonly claimed: Map<string, Claim>;
   readonly steps: Map<string, Step>;
+  /** There were more steps than are kept in mind: one of them may have been a rejection. */
+  hasForgotten: boolean;
   /** Records that leaves name as acts and that are none. */
   readonly others: Set<string>;
   /** Leaves without an act. */
   readonly bare: number[];
 };
 
-export const noErasures = (): Erasures => ({ claimed: new Map(), steps: new Map(), others: new Set(), bare: [] });
+/** Nothing noted yet. */
+export const noErasures = (): Erasures => ({
+  claimed: new Map(),
+  steps: new Map(),
+  hasForgotten: false,
+  others: new Set(),
+  bare: [],
+});
 
 /** Takes note of an erased leaf of this kind, in this line. */
 export function noteErased({ claimed, bare }: Erasures, leaf: ErasedLeaf, kind: number, line: number): void {
@@ -81,8 +95,14 @@ export function noteErased({ claimed, bare }: Erasures, leaf: ErasedLeaf, kind: 
 const timeOf = (recordId: string): number => Number.parseInt(recordId.replace('-', '').slice(0, 12), 16);
 
 /** Takes note of an opened record of kind erasure. */
-export function noteAct({ steps }: Erasures, leaf: OpenedLeaf): void {
-  if (steps.size < maxActs) steps.set(leaf.recordId, stepOf(leaf));
+export function noteAct(erasures: Erasures, leaf: OpenedLeaf): void {
+  if (erasures.steps.size < maxActs) erasures.steps.set(leaf.recordId, stepOf(leaf));
+  else erasures.hasForgotten = true;
+}
+
+/** Takes note of an opened record of another kind: it may be one that a leaf names as its act. */
+export function noteOther({ claimed, others }: Erasures, recordId: string): void {
+  if (claimed.size > 0 && claimed.has(recordId)) others.add(recordId);
 }
 
 /** The steps that the record of an action can be. */
@@ -107,21 +127,41 @@ function stepOf({ index, fields }: OpenedLeaf): Step {
     index,
     step: isKnown ? ((isStep ? step : 'other') as Step['step']) : undefined,
     erasureId: textOf(erasureId),
-    target: isJsonObject(target) ? JSON.stringify(target) : undefined,
+    target: isJsonObject(target) ? brief(JSON.stringify(target)) : undefined,
     clientId: textOf(membersOf(shown('client'))['clientId']),
     officerId: textOf(membersOf(shown('officer'))['id']),
-    approvals: Array.isArray(approvals) ? approvals.filter((each) => typeof each === 'string') : [],
-    said: isJsonObject(target) ? saidOf(target, leafIndex) : {},
+    approvals: approvalsOf(approvals),
+    erased: erasedBy(membersOf(target), leafIndex),
   };
 }
 
 const membersOf = (value: unknown): JsonObject => (isJsonObject(value) ? value : {});
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? brief(value) : undefined);
+// no text of a record has a NUL, so none can be taken for a hash
+const brief = (text: string): string => (text.length <= maxText ? text : `\0${hash('sha256', text)}`);
 
-function saidOf({ recordId, month, kinds }: JsonObject, leafIndex: unknown): Said {
-  if (typeof recordId === 'string') return { recordId, ...(typeof leafIndex === 'number' && { leafIndex }) };
-  const named = Array.isArray(kinds) ? kinds.filter((each) => typeof each === 'string') : [];
-  return typeof month === 'string' ? { month, kinds: named } : {};
+function approvalsOf(value: unknown): string[] {
+  const ids = Array.isArray(value) && value.length <= maxApprovals ? value : [];
+  return ids.map(textOf).filter((each) => each !== undefined);
+}
+
+function erasedBy({ recordId, month, kinds }: JsonObject, leafIndex: unknown): OneRecord | MonthOfKinds | undefined {
+  if (typeof recordId === 'string') {
+    return { recordId: brief(recordId), leafIndex: typeof leafIndex === 'number' ? leafIndex : undefined };
+  }
+  if (typeof month !== 'string' || !/^\d{4}-(?:0[1-9]|1[0-2])$/.test(month)) return undefined;
+  const begin = new Date(`${month}-01T00:00:00Z`);
+  const end = new Date(begin);
+  end.setUTCMonth(end.getUTCMonth() + 1);
+  return { kinds: bitsOf(kinds), from: begin.getTime(), until: end.getTime() };
+}
+
+function bitsOf(names: unknown): bigint {
+  const given = new Set(Array.isArray(names) ? names : []);
+  return Object.entries(exportKinds).reduce(
+    (bits, [kind, name]) => (given.has(name) ? bits | (1n << BigInt(kind)) : bits),
+    0n,
+  );
 }
 
 /** An erasure that the file does not show: `approvals` are those it rests on, where the act itself is shown. */
@@ -146,11 +186,8 @@ export type ErasureReport = {
   }[];
 };
 
-/** Brings leaves, acts and approvals together. `kindNames` as numbered in log entries. */
-export function judgeErasures(
-  { claimed, steps, others, bare }: Erasures,
-  kindNames: { readonly [kind: number]: string },
-): ErasureReport {
+/** Brings leaves, acts and approvals together. */
+export function judgeErasures({ claimed, steps, hasForgotten, others, bare }: Erasures): ErasureReport {
   let shown = 0;
   const notShown: ErasureNotShown[] = bare.map((index) => ({ index, erasure: null }));
   const wrong: ErasureReport['wrong'][number][] = [];
@@ -158,11 +195,10 @@ export function judgeErasures(
   for (const [erasure, claim] of claimed) {
     const { line, index, leaves } = claim;
     const act = steps.get(erasure);
-    const verdict = others.has(erasure)
-      ? 'erasure_wrong'
-      : verdictOn(act, claim, kindNames, (of) => approval(of, steps, rejected));
-    if (verdict === 'shown') shown += leaves;
-    else if (verdict !== 'not_shown') wrong.push({ line, index, erasure, code: verdict });
+    const verdict = others.has(erasure) ? 'erasure_wrong' : verdictOn(act, claim, steps, rejected);
+    if (verdict === 'erasure_wrong' || verdict === 'erasure_not_approved')
+      wrong.push({ line, index, erasure, code: verdict });
+    else if (verdict === 'shown' && !hasForgotten) shown += leaves;
     else if (notShown.length < maxListed) {
       notShown.push({ index, erasure, ...(act?.step !== undefined && { approvals: act.approvals }) });
     }
@@ -176,11 +212,11 @@ type Verdict = 'shown' | 'not_shown' | 'erasure_wrong' | 'erasure_not_approved';
 function verdictOn(
   act: Step | undefined,
   claim: Claim,
-  kindNames: { readonly [kind: number]: string },
-  approvalOf: (act: Step) => Verdict,
+  steps: ReadonlyMap<string, Step>,
+  rejected: ReadonlySet<string | undefined>,
 ): Verdict {
   if (act?.step === undefined) return 'not_shown';
-  return isAbout(act, claim, kindNames) ? approvalOf(act) : 'erasure_wrong';
+  return isAbout(act, claim) ? approval(act, steps, rejected) : 'erasure_wrong';
 }
 
 /** Two officers through two clients approved this erasure of this target before it, and nobody rejected it. */
@@ -202,22 +238,15 @@ function approval(act: Step, steps: ReadonlyMap<string, Step>, rejected: Readonl
 const isWhole = ({ step, clientId, officerId }: Step): boolean =>
   step !== undefined && (step !== 'approved' || (clientId !== undefined && officerId !== undefined));
 
-function isAbout({ step, index, said }: Step, claim: Claim, kindNames: { readonly [kind: number]: string }): boolean {
+function isAbout({ step, index, erased }: Step, claim: Claim): boolean {
   // a proposal or an approval erases nothing
-  if (step !== 'executed') return false;
+  if (step !== 'executed' || erased === undefined) return false;
   // what is erased stands in the log before anybody may propose it
   if (claim.last >= index) return false;
-  if (said.recordId !== undefined) {
-    const isThere = said.leafIndex === undefined || said.leafIndex === claim.index;
-    return claim.leaves === 1 && said.recordId === claim.recordId && isThere;
+  if ('recordId' in erased) {
+    const isThere = erased.leafIndex === undefined || erased.leafIndex === claim.index;
+    return claim.leaves === 1 && erased.recordId === claim.recordId && isThere;
   }
-  if (said.month === undefined) return false;
-  const begin = Date.parse(`${said.month}-01T00:00:00Z`);
-  const end = new Date(begin);
-  end.setUTCMonth(end.getUTCMonth() + 1);
-  const allowed = new Set(said.kinds);
-  const isAllowed = Object.entries(kindNames).every(
-    ([kind, name]) => (claim.kinds & (1n << BigInt(kind))) === 0n || allowed.has(name),
-  );
-  return isAllowed && claim.from >= begin - slackMs && claim.until < end.getTime() + slackMs;
+  const isAllowed = (claim.kinds & ~erased.kinds) === 0n;
+  return isAllowed && claim.from >= erased.from - slackMs && claim.until < erased.until + slackMs;
 }

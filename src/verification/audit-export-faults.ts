@@ -1,4 +1,5 @@
 import type { LineFault } from './audit-export-lines.ts';
+import { checkpointFaultWords } from './checkpoint-fault-words.ts';
 import type { JudgeFault } from './log-policy.ts';
 
 /** Everything that can be wrong with an export. */
@@ -37,12 +38,10 @@ export type ExportFinding = {
   readonly zh: string;
 };
 
-type Words = { readonly en: string; readonly zh: string };
+/** Takes what is wrong: the leaf it is about, and what is added in parentheses. */
+export type ReportExportFault = (code: ExportFault, index?: number, detail?: string) => void;
 
-const broken = (what: string, zhWhat: string): Words => ({
-  en: `The checkpoint of the log in the first line ${what}.`,
-  zh: `首行中的日志检查点${zhWhat}。`,
-});
+type Words = { readonly en: string; readonly zh: string };
 
 /** What each fault means, for a person who is no developer. */
 export const exportFaultWords: { readonly [code in ExportFault]: Words } = {
@@ -71,19 +70,7 @@ export const exportFaultWords: { readonly [code in ExportFault]: Words } = {
     en: 'Origin or size in the first line differ from those of the checkpoint.',
     zh: '首行的来源或规模与检查点不一致。',
   },
-  malformed_note: broken('is not a signed note', '不是签名文本'),
-  note_too_long: broken('is too long', '过长'),
-  too_many_signatures: broken('has too many signatures', '签名过多'),
-  signature_invalid: broken('bears a signature that is false', '带有错误的签名'),
-  no_known_signature: broken('is not signed by a log that you trust', '没有您所信任日志的签名'),
-  unknown_log: broken('is not signed by a log that you trust', '没有您所信任日志的签名'),
-  origin_wrong: broken('is signed under the name of another log', '以另一日志的名义签名'),
-  malformed_checkpoint: broken('is malformed', '格式错误'),
-  size_too_large: broken('has an impossible size', '规模不可能'),
-  quorum_not_met: {
-    en: 'Fewer witnesses have cosigned the checkpoint than your policy demands.',
-    zh: '为检查点联署的见证方少于您的策略要求。',
-  },
+  ...checkpointFaultWords({ en: 'The checkpoint of the log in the first line', zh: '首行中的日志检查点' }),
   range_impossible: {
     en: 'The range in the first line does not fit the size of the log or its proof.',
     zh: '首行的区间与日志规模或其证明不符。',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { fieldSalt, type RecordField, recordFields } from './commitment.ts';
+import { fieldSalts, type RecordField, recordFields } from './commitment.ts';
 import { encodeBase64, encodeBase64url } from './encoding.ts';
 
 /**
@@ -8,6 +8,18 @@ import { encodeBase64, encodeBase64url } from './encoding.ts';
  * as `JSON.stringify` spells it with the members in the order of the types here: one content, one file.
  */
 export const auditExportFormat = 'certhub-audit-export/1';
+
+/** The kinds of records by their number in the log entry (numbered by `audit`). */
+export const exportKinds: { readonly [kind: number]: string } = {
+  1: 'access',
+  2: 'certificate',
+  3: 'registry',
+  4: 'audit_read',
+  5: 'erasure',
+  6: 'month_seal',
+  7: 'key_event',
+  8: 'release',
+};
 
 /** `records`: some leaves, each with its own inclusion path. `range`: every leaf from `begin` to before `end`, none left out. */
 export type ExportKind = 'records' | 'range';
@@ -150,12 +162,14 @@ export type WholeRecord = {
 export function openedLeaf(record: WholeRecord, shows: (name: RecordField) => boolean): OpenedLeaf {
   const fields: { [name in RecordField]?: ShownField } = {};
   const hidden: { [name in RecordField]?: string } = {};
+  const salts = fieldSalts(Buffer.from(record.recordId.replaceAll('-', ''), 'hex'), record.salt);
   for (const [at, name] of recordFields.entries()) {
     const canonical = record.canonical[at];
     const commitment = record.fieldCommitments[at];
-    if (canonical === undefined || commitment === undefined)
+    const salt = salts[at];
+    if (canonical === undefined || commitment === undefined || salt === undefined)
       throw new RangeError('a record has another number of fields');
-    if (shows(name)) fields[name] = { salt: encodeBase64url(fieldSalt(record.salt, name)), canonical };
+    if (shows(name)) fields[name] = { salt: encodeBase64url(salt), canonical };
     else hidden[name] = encodeBase64url(commitment);
   }
   const { index, recordId, path } = record;

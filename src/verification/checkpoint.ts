@@ -1,5 +1,5 @@
 import { decodeBase64, encodeBase64 } from './encoding.ts';
-import type { Parsed } from './signed-note.ts';
+import { type Parsed, parseNote } from './signed-note.ts';
 
 /** Checkpoints (C2SP tlog-checkpoint v1.0.0): the text of a note that says how large a log is and what its root is. */
 
@@ -33,6 +33,13 @@ export function parseCheckpoint(text: string): Parsed<Checkpoint, CheckpointFaul
   if (root === undefined || !sizeShape.test(sizeText)) return { ok: false, reason: 'malformed_checkpoint' };
   const size = decodeSize(sizeText);
   return size === undefined ? { ok: false, reason: 'size_too_large' } : { ok: true, value: { origin, size, root } };
+}
+
+/** What a signed note claims of a log, whoever signed it: nothing is verified. Undefined when it is no checkpoint. */
+export function claimedCheckpoint(note: string): Checkpoint | undefined {
+  const parsed = parseNote(note);
+  const checkpoint = parsed.ok ? parseCheckpoint(parsed.value.text) : undefined;
+  return checkpoint?.ok === true ? checkpoint.value : undefined;
 }
 
 /** A size or index in decimal without leading zeros, or undefined, also above 2^53 - 1. */

@@ -58,8 +58,8 @@ export function appendLeaf(edge: RightEdge, leaf: Buffer): void {
   appendSubtree(edge, 0, leaf);
 }
 
-/** Adds a perfect subtree; the edge's size is a multiple of its width. */
-function appendSubtree(edge: RightEdge, level: number, subtree: Buffer): void {
+/** Adds a perfect subtree (changes the edge), whose size is a multiple of the subtree's width. */
+export function appendSubtree(edge: RightEdge, level: number, subtree: Buffer): void {
   const width = 2 ** level;
   let merged = subtree;
   for (let count = edge.size / width; count % 2 === 1; count = (count - 1) / 2) {
@@ -75,7 +75,7 @@ function appendSubtree(edge: RightEdge, level: number, subtree: Buffer): void {
 export const rootOfEdge = (edge: RightEdge): Buffer => fold(edge.hashes);
 
 /** The perfect subtrees covering [begin, end), from left to right: at most 2 · 53. With begin 0, those of a tree's right edge. */
-function subtreesOf(begin: number, end: number): NodeId[] {
+export function subtreesOf(begin: number, end: number): NodeId[] {
   if (!isSize(begin) || !isSize(end) || begin > end) throw new RangeError('not a range of leaves');
   const ids: NodeId[] = [];
   for (let at = begin; at < end; ) {
@@ -140,21 +140,6 @@ export async function consistencyProof({ from, to }: { from: number; to: number 
   }
   if (!whole) ranges.push([begin, end]);
   return readRanges(ranges.reverse(), read);
-}
-
-/**
- * What someone who has all leaves from `begin` to before `end` needs to compute the root of the tree of `size` leaves: the
- * perfect subtrees before and behind the range, each from left to right.
- * @throws RangeError unless begin ≤ end ≤ size
- */
-export async function rangeProof(
-  { begin, end, size }: { begin: number; end: number; size: number },
-  read: ReadNodes,
-): Promise<{ left: Buffer[]; right: Buffer[] }> {
-  const before = subtreesOf(0, begin);
-  if (begin > end) throw new RangeError('not a range of leaves');
-  const hashes = await read([...before, ...subtreesOf(end, size)]);
-  return { left: hashes.slice(0, before.length), right: hashes.slice(before.length) };
 }
 
 /** An inclusion proof as it came from anybody. */
@@ -236,50 +221,6 @@ function sidesOf(from: number, to: number): Side[] {
 const join = (side: Side | undefined, hashed: Uint8Array, result: Uint8Array): Buffer =>
   side === 'left' ? nodeHash(hashed, result) : nodeHash(result, hashed);
 
-/** A contiguous range of leaves being checked, leaf by leaf, in memory of the logarithm of the tree's size. */
-export interface RangeCheck {
-  /** Where the next leaf goes is `edge.size`. */
-  readonly edge: RightEdge;
-  readonly end: number;
-  readonly size: number;
-}
-
-/** Begins to check a range [begin, end) of a tree of `size` leaves; undefined when numbers or `left` cannot belong together. */
-export function startRange(claim: {
-  readonly begin: number;
-  readonly end: number;
-  readonly size: number;
-  readonly left: readonly Uint8Array[];
-}): RangeCheck | undefined {
-  const { begin, end, size, left } = claim;
-  if (!isSize(begin) || !isSize(end) || !isSize(size) || begin > end || end > size) return undefined;
-  if (left.length !== subtreesOf(0, begin).length || !areHashes(left)) return undefined;
-  return { edge: { size: begin, hashes: left.map((each) => Buffer.from(each)) }, end, size };
-}
-
-/** Adds the next leaf's hash (changes the check); false when the range is full already or the hash is none. */
-export function feedRange(range: RangeCheck, leaf: Buffer): boolean {
-  if (range.edge.size >= range.end || leaf.length !== hashLength) return false;
-  appendSubtree(range.edge, 0, leaf);
-  return true;
-}
-
-/**
- * The root of the whole tree when every leaf of the range was fed: equal to a checkpoint's root exactly when these are its
- * leaves from `begin` to before `end`, each once and in order. Undefined when leaves are missing or `right` does not fit. Use once.
- */
-export function finishRange(range: RangeCheck, right: readonly Uint8Array[]): Buffer | undefined {
-  const { edge, end, size } = range;
-  if (edge.size !== end || !areHashes(right)) return undefined;
-  const behind = subtreesOf(end, size);
-  if (behind.length !== right.length) return undefined;
-  behind.forEach(({ level }, at) => {
-    const subtree = right[at];
-    if (subtree !== undefined) appendSubtree(edge, level, Buffer.from(subtree));
-  });
-  return rootOfEdge(edge);
-}
-
 /** True for a tree size or leaf index that this code calculates with: 0 to 2^53 - 1. */
 export const isSize = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
@@ -314,6 +255,8 @@ function fold(hashes: readonly Buffer[]): Buffer {
   return hashes.slice(0, -1).reduceRight((folded, left) => nodeHash(left, folded), last);
 }
 
-const areHashes = (hashes: readonly Uint8Array[]): boolean => hashes.every(({ length }) => length === hashLength);
+/** True when each is 32 bytes. */
+export const areHashes = (hashes: readonly Uint8Array[]): boolean =>
+  hashes.every(({ length }) => length === hashLength);
 
 const equal = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0;

@@ -1,4 +1,5 @@
 import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
+import { cosignatureMessage, readCosignature } from './cosignature.ts';
 import { decodeBase64, encodeBase64, encodeHex, hasLoneSurrogate } from './encoding.ts';
 
 /**
@@ -161,21 +162,12 @@ export function openNote(note: string, keys: readonly VerifierKey[]): Parsed<Ope
   return verified.length === 0 ? { ok: false, reason: 'no_known_signature' } : { ok: true, value: { text, verified } };
 }
 
-/** What a cosignature signs (C2SP tlog-cosignature v1): a header, the time in Unix seconds, the whole text of the checkpoint. */
-export const cosignedMessage = (time: number, text: string): Buffer =>
-  Buffer.from(`cosignature/v1\ntime ${time}\n${text}`, 'utf8');
-
-/** Bytes of the time in front of a cosignature. */
-const timeLength = 8;
-
 function verifySignature(key: VerifierKey, text: string, signature: Buffer): { time?: number } | undefined {
   if (key.type === 1) return checks(key, Buffer.from(text, 'utf8'), signature) ? {} : undefined;
-  if (signature.length !== timeLength + signatureLength) return undefined;
-  const time = signature.readBigUInt64BE(0);
-  // The format allows times up to 2^63 - 1; none above 2^53 - 1 (in 285 million years) is told here.
-  if (time > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
-  const seconds = Number(time);
-  return checks(key, cosignedMessage(seconds, text), signature.subarray(timeLength)) ? { time: seconds } : undefined;
+  const cosignature = readCosignature(signature);
+  if (cosignature === undefined) return undefined;
+  const { time } = cosignature;
+  return checks(key, cosignatureMessage(time, text), cosignature.signature) ? { time } : undefined;
 }
 
 function checks(key: VerifierKey, message: Buffer, signature: Buffer): boolean {

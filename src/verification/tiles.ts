@@ -16,9 +16,6 @@ export interface TileId {
   readonly width: number;
 }
 
-/** A tile of hashes. */
-export type HashTileId = TileId & { readonly level: number };
-
 /** The path under the log's prefix: `tile/0/x001/x234/067`, `tile/entries/000.p/17`. */
 export function tilePath({ level, index, width }: TileId): string {
   const digits = String(index);
@@ -47,22 +44,6 @@ const pathShape = /^tile\/(entries|\d{1,2})\/((?:x\d{3}\/){0,5}\d{3})(?:\.p\/(\d
 export function tileWidth(level: number | 'entries', index: number, size: number): number {
   const hashes = level === 'entries' ? size : Math.floor(size / 256 ** level);
   return Math.max(0, Math.min(fullWidth, hashes - index * fullWidth));
-}
-
-/** The tiles that change or appear when a tree grows from `from` to `to` leaves, with their new widths: lowest level first. */
-export function tilesToWrite(from: number, to: number): HashTileId[] {
-  const tiles: HashTileId[] = [];
-  for (
-    let level = 0, old = from, now = to;
-    now > 0;
-    level++, old = Math.floor(old / 256), now = Math.floor(now / 256)
-  ) {
-    if (old === now) continue;
-    const full = Math.floor(now / fullWidth);
-    for (let index = Math.floor(old / fullWidth); index < full; index++) tiles.push({ level, index, width: fullWidth });
-    if (now % fullWidth > 0) tiles.push({ level, index: full, width: now % fullWidth });
-  }
-  return tiles;
 }
 
 /**

@@ -10,6 +10,7 @@ import { issueSdJwt, type SdJwtInput } from '../../src/signing/sd-jwt-issue.ts';
 import type { Signer } from '../../src/signing/signer.ts';
 import { composeCertificateIdentifier } from '../../src/verification/identifiers.ts';
 import { filterSdJwt } from '../../src/verification/sd-jwt.ts';
+import { pushOf } from '../support/demo-samples.ts';
 import { exampleKeys } from '../support/start-hub.ts';
 import { type Expected, logsAreClean, refusing } from './refuses.ts';
 import {
@@ -19,7 +20,6 @@ import {
   newType,
   type OperationId,
   publicSecurity,
-  pushOf,
   reviewer,
   samples,
 } from './samples.ts';

@@ -4,13 +4,13 @@ import { demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
 import { issueX509 } from '../../src/signing/x509-issue.ts';
 import { extendedKeyUsages } from '../../src/verification/x509-path.ts';
+import { newGrant } from '../support/demo-samples.ts';
 import { exampleKeys } from '../support/start-hub.ts';
 import { type Bad, type Expected, logsAreClean, refusing } from './refuses.ts';
 import {
   authority,
   newClientKey,
   newDepartmentCode,
-  newGrant,
   newRoot,
   newSeal,
   newType,

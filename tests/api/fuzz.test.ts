@@ -5,6 +5,7 @@ import { demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
 import type { Operation } from '../../src/http/contract.ts';
 import { parseJsonStrictly } from '../../src/verification/encoding.ts';
+import { newGrant, pushOf } from '../support/demo-samples.ts';
 import {
   anyJson,
   hostile,
@@ -20,13 +21,11 @@ import {
   certificateIn,
   newClientKey,
   newDepartmentCode,
-  newGrant,
   newSeal,
   newType,
   type OperationId,
   publicSecurity,
   purpose,
-  pushOf,
   registerClient,
   type Sample,
   samples,

@@ -9,7 +9,8 @@ import { type DemoPush, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { demoClientKey } from '../../src/cli/demo/registry.ts';
 import type { paths } from '../../src/http/contract.gen.ts';
 import { get, noOpenssl, openssl, opensslAccepts, put, workFolder } from '../signing/openssl.ts';
-import { certificateIn, newGrant, publicSecurity, purpose, pushOf, reviewer } from './samples.ts';
+import { newGrant, pushOf } from '../support/demo-samples.ts';
+import { certificateIn, publicSecurity, purpose, reviewer } from './samples.ts';
 import { startWorld } from './world.ts';
 
 const world = await startWorld(t);

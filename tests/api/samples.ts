@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, rand
 import { readFileSync } from 'node:fs';
 import type { ApiClient } from '../../src/cli/api-client.ts';
 import { clientAssertion } from '../../src/cli/api-client.ts';
-import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
+import { type DemoPush, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer, issue } from '../../src/cli/demo/load.ts';
 import { demoClientKey } from '../../src/cli/demo/registry.ts';
 import type { operations } from '../../src/http/contract.gen.ts';
@@ -10,6 +10,7 @@ import { type KeySigner, keySigner } from '../../src/signing/signer.ts';
 import { issueX509 } from '../../src/signing/x509-issue.ts';
 import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
 import { runSql } from '../support/database.ts';
+import { newGrant, pushOf } from '../support/demo-samples.ts';
 import { registerOffice } from '../support/inspection-office.ts';
 import { sequencerOn, soon } from '../support/log.ts';
 import { operationOf, type World } from './world.ts';
@@ -21,14 +22,6 @@ export interface Sample {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: string;
   readonly body?: Readonly<Record<string, unknown>>;
-}
-
-const pushes = demoPushes(48);
-/** A sound push of a type. */
-export function pushOf(typeCode: string, which = 0): DemoPush {
-  const found = pushes.filter(({ body }) => body.certificateTypeCode === typeCode)[which];
-  if (found === undefined) throw new Error(`no push of ${typeCode}`);
-  return found;
 }
 
 export const publicSecurity = '11999900100000016A';
@@ -134,20 +127,6 @@ export const newType = (): Record<string, unknown> => ({
   ],
   validity: { kind: 'either' },
   reviewRequired: true,
-});
-
-export const newGrant = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
-  clientId: 'school-enrolment',
-  certificateTypeCode: demoTypes.residentIdCard,
-  level: 'fields',
-  fields: ['name', 'birthDate', 'certificateNumber'],
-  matters: ['school-enrolment'],
-  legalBases: ['own_application'],
-  validFrom: '2026-01-01T00:00:00Z',
-  validUntil: '2030-01-01T00:00:00Z',
-  dailyQuota: 100_000,
-  decisionReference: 'decision 1',
-  ...overrides,
 });
 
 const card = pushOf(demoTypes.residentIdCard);

@@ -6,8 +6,9 @@ import t, { type Test } from 'tap';
 import { v7 } from 'uuid';
 import type { Entry } from '../../src/audit/entry.ts';
 import { checkTarget } from '../../src/audit/erasure/check-target.ts';
-import { columnsLeft, readErasedBodies, readErasureSteps } from '../../src/audit/erasure/erased-by.ts';
+import { columnsLeft, erasedColumns, readErasedBodies, readErasureSteps } from '../../src/audit/erasure/erased-by.ts';
 import { type ClientStanding, erasureState, type JudgedDecision } from '../../src/audit/erasure/erasure.ts';
+import { insertDecision, insertExecution } from '../../src/audit/erasure/erasure-store.ts';
 import { type ExecuteErasureDeps, executeErasure } from '../../src/audit/erasure/execute-erasure.ts';
 import { sealMonths } from '../../src/audit/erasure/seal-month.ts';
 import { fsck } from '../../src/audit/fsck/fsck.ts';
@@ -18,7 +19,7 @@ import type { ApiClient } from '../../src/cli/api-client.ts';
 import { run as eraseCommand } from '../../src/cli/audit-erase.ts';
 import { run as retentionCommand } from '../../src/cli/audit-retention.ts';
 import { connect, type Database } from '../../src/db/database.ts';
-import type { RecordId } from '../../src/ids.ts';
+import { newId, type RecordId } from '../../src/ids.ts';
 import { monthAfter } from '../../src/signing/record-keys.ts';
 import { runSql, testDatabase } from '../support/database.ts';
 import { registerOffice } from '../support/inspection-office.ts';
@@ -189,7 +190,8 @@ await t.test('it takes two others, through two clients, and every step is on rec
   );
   t.strictSame(openRecord(keys, after), { state: 'erased' });
   const covers = await readErasedBodies(it.hub.db, keys);
-  t.strictSame(covers.coverOf(after), { erasureId, recordId: done.recordId }, 'no finding: the log says why');
+  const { recorded_at: at } = await it.row(done.recordId);
+  t.strictSame(covers.coverOf(after), { erasureId, recordId: done.recordId, at }, 'no finding: the log says why');
   t.equal(covers.coverOf(await it.row(other)), undefined, 'any other missing body would be one');
   t.strictSame(covers.tampered, []);
   t.match(await executeErasure(it.deps, erasureId), { erased: 0, resumed: true, recordId: done.recordId });
@@ -430,6 +432,85 @@ await t.test(
   },
 );
 
+await t.test(
+  'what its rows call approved is judged again by the records: at execution and by the self-check',
+  async (t) => {
+    const it = await world(t, 5);
+    const [sound = '', ...others] = it.records;
+    const { recordIn } = recorderAt(it.owner, keys, () => new Date());
+    const inspection = '11999900100000016A';
+    const approver = { roles: ['admin'], registeredAt: '2026-01-01T00:00:00.000Z' } as const;
+    /** Approved twice: by the second row as it should be, while the record says this of the client behind it. */
+    const onFile = async (recordId: string, said: { department: string; approver?: object }): Promise<string> => {
+      const { erasureId } = (await it.propose({ recordId })).body;
+      await it.decide(erasureId, { id: 'officer-b', through: 'inspection-office' });
+      const standing = { ...approver, department: 'another' };
+      const by = { officer: officer('officer-c'), clientId: 'hub-admin', standing, at: new Date() };
+      const row = { ...by, decision: 'approve', reason: '核准', recordId: newId<RecordId>() } as const;
+      const { department, ...told } = said;
+      await it.owner.kysely.transaction().execute(async (trx) => {
+        await insertDecision(trx, keys, { ...row, erasureId });
+        await recordIn(trx, {
+          ...step(erasureId, 'approved', recordId, told),
+          recordId: row.recordId,
+          caller: { clientId: by.clientId, department },
+          officer: by.officer,
+        });
+      });
+      await it.publish();
+      return erasureId;
+    };
+    const step = (erasureId: string, name: string, recordId: string, more: object) => ({
+      kind: 'erasure' as const,
+      action: name === 'approved' ? 'approveErasure' : 'executeErasure',
+      outcome: 'done' as const,
+      requestId: 'by other hands',
+      at: new Date(),
+      detail: { erasureId, step: name, target: { recordId }, ...more },
+    });
+    const whole = { department: 'another', approver };
+    const good = await onFile(sound, whole);
+    t.match(await executeErasure(it.deps, good), { erased: 1 });
+    await it.publish();
+    t.strictSame(await findings(it), []);
+
+    /** Executed by a hub that asks less; `shift`: so far behind its leaf is the one that the act names. */
+    const executed = async (erasureId: string, target: string, shift = 0): Promise<unknown> => {
+      const recordId = newId<RecordId>();
+      await it.owner.kysely.transaction().execute(async (trx) => {
+        const { rows } = await sql<{ leafIndex: number }>`
+        select leaf_index::int + ${shift}::int as "leafIndex" from log_leaf where record_id = ${target}`.execute(trx);
+        await insertExecution(trx, keys, { erasureId, recordId, bodies: 1, at: new Date() });
+        await recordIn(trx, { ...step(erasureId, 'executed', target, rows[0] ?? {}), recordId });
+        await trx.updateTable('records').set(erasedColumns).where('record_id', '=', target).execute();
+      });
+      await it.publish();
+      return findings(it);
+    };
+    const byRight = others.pop() ?? '';
+    const misplaced = others.pop() ?? '';
+    t.strictSame(await executed(await onFile(byRight, whole), byRight), []);
+
+    const missing: object[] = [];
+    const isMissing = (found: unknown, record: string, why: string): void => {
+      missing.push({ code: 'body_missing', place: { record } });
+      t.match(found, missing, why);
+      t.equal((found as unknown[]).length, missing.length, `${why}: nothing else`);
+    };
+    for (const [why, said] of Object.entries({
+      'nothing is said of the client': { department: whole.department },
+      'it is of the department of the other': { ...whole, department: inspection },
+    })) {
+      const target = others.shift() ?? '';
+      const erasureId = await onFile(target, said);
+      await t.rejects(executeErasure(it.deps, erasureId), { code: 'stored_data_tampered' }, why);
+      t.not((await it.row(target)).body, null, 'its body is there still');
+      isMissing(await executed(erasureId, target), target, why);
+    }
+    isMissing(await executed(await onFile(misplaced, whole), misplaced, 1), misplaced, 'the act names another leaf');
+  },
+);
+
 await t.test('the rules once more, by what the records say', (t) => {
   const createdAt = new Date('2026-11-01T00:00:00Z');
   const erasure = { officer: officer('a'), clientId: 'proposer', createdAt };
@@ -449,6 +530,7 @@ await t.test('the rules once more, by what the records say', (t) => {
     ['the proposing client', { ...approval('c'), clientId: 'proposer' }],
     ['the same client', { ...approval('c'), clientId: 'client-b' }],
     ['the proposer', { ...approval('c'), officer: officer('A') }],
+    ['the same officer', { ...approval('c'), officer: officer(' B ') }],
   ] as const) {
     t.equal(state(approval('b'), second), 'proposed', why);
   }

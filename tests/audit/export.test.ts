@@ -4,13 +4,12 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { Entry } from '../../src/audit/entry.ts';
 import { logKeys } from '../../src/audit/log/sign-checkpoint.ts';
-import { startRecorder } from '../../src/audit/record.ts';
 import { csvLine } from '../../src/audit/search/csv.ts';
-import { insertRecords } from '../../src/audit/store.ts';
 import { startExportCheck } from '../../src/verification/audit-export-check.ts';
 import { policyOfKeys } from '../../src/verification/log-policy.ts';
 import { runSql } from '../support/database.ts';
 import { type RunningSequencer, sequencerOn, soon } from '../support/log.ts';
+import { recorderAt } from '../support/old-month.ts';
 import { exampleKeys as keys, startHub, type TestHub } from '../support/start-hub.ts';
 
 interface Leaf {
@@ -34,12 +33,7 @@ async function start(t: Test): Promise<Started> {
   const hub = await startHub(t);
   const { logOrigin: origin } = hub.core.config;
   const sequencer = sequencerOn(t, hub.database, { origin, keys: hub.core.keys });
-  const { record } = startRecorder({
-    insertAll: (rows) => insertRecords(hub.db, rows),
-    keys,
-    now: () => new Date(),
-    maxBatch: 300,
-  });
+  const { record } = recorderAt(hub.db, keys, () => new Date());
   const put = async (entries: readonly Partial<Entry>[]): Promise<string[]> => {
     const whole = entries.map((entry) => ({ ...ordinary, ...entry }));
     const receipts = await Promise.all(whole.map((entry) => record(entry)));
@@ -264,8 +258,8 @@ await t.test('an export that breaks off never looks whole', async (t) => {
 });
 
 await t.test('CSV is for reading: nothing in it is a formula, and every cell comes back', async (t) => {
-  const { put, exported } = await start(t);
-  await put([
+  const { hub, put, exported } = await start(t);
+  const ids = await put([
     {
       officer: { id: '=1+1', name: '=HYPERLINK("http://x.test","按此")' },
       purpose: { matterCode: '-m', caseNumber: '@SUM(A1)\r\n,"x"', legalBasis: '\t=1', note: '＝cmd' },
@@ -293,6 +287,13 @@ await t.test('CSV is for reading: nothing in it is a formula, and every cell com
   t.equal(cell(0, '/ legal basis'), "'\t=1");
   t.equal(cell(0, '/ note'), "'＝cmd");
   t.equal(cell(1, '/ code'), 'grant_required');
+  for (const recordId of ids) {
+    const row = rows.findIndex((each) => each.includes(recordId));
+    const stored = `select commitment from records where record_id = '${recordId}'`;
+    const [found] = (await runSql(hub.database.serviceUrl, stored)).rows as { commitment: Buffer }[];
+    const said = cell(row, '/ commitment')?.replace(/^'/, '');
+    t.equal(said, found?.commitment.toString('base64url'), 'as receipts and the offline check spell it');
+  }
   t.match(rows.at(-1), ['结束 / end', '', /2 lines/]);
   const range = await exported({ kind: 'range', format: 'csv', begin: 0, end: 3, filter: { clientId: 'nobody' } });
   t.match(range.text, /"0","","不予公开 \/ redacted"/);

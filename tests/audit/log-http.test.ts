@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
+import { lastUsed } from '../../src/audit/log/last-used.ts';
 import { openLogTiles } from '../../src/audit/log/log-tiles.ts';
 import { proveRecord } from '../../src/audit/log/prove.ts';
 import { operationsOf } from '../../src/http/contract.ts';
@@ -292,5 +293,18 @@ await t.test('the contract: a wildcard stands alone at the end of a path, a clas
   }
   t.throws(() => operationsOf(contractWith('/a/{b}', { 'x-wildcard': 'yes' })), /x-wildcard/);
   t.throws(() => operationsOf(contractWith('/a', { 'x-rate-limited': 'much' })), /x-rate-limited/);
+  t.end();
+});
+
+await t.test('of what is kept in memory, what was not asked for longest goes first', (t) => {
+  const kept = lastUsed<number>(2);
+  kept.set('a', 1);
+  kept.set('b', 2);
+  t.equal(kept.get('a'), 1, 'asked for: newer than b');
+  kept.set('c', 3);
+  t.strictSame([kept.get('a'), kept.get('b'), kept.get('c')], [1, undefined, 3]);
+  kept.set('a', 4);
+  kept.set('d', 5);
+  t.strictSame([kept.get('a'), kept.get('c'), kept.get('d')], [4, undefined, 5], 'set again counts as asked for');
   t.end();
 });

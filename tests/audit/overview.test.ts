@@ -2,17 +2,17 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
 import type { Entry } from '../../src/audit/entry.ts';
-import { type Receipt, startRecorder } from '../../src/audit/record.ts';
+import type { Receipt } from '../../src/audit/record.ts';
 import { type OverviewDeps, overviewRecords } from '../../src/audit/search/overview.ts';
 import { shownKey } from '../../src/audit/search/record-filter.ts';
 import { searchRecords } from '../../src/audit/search/search-records.ts';
 import { unusualRules, usualHolders } from '../../src/audit/search/unusual.ts';
-import { insertRecords } from '../../src/audit/store.ts';
 import { exampleDepartments } from '../../src/catalogue/starter-types.ts';
 import { startOfDay } from '../../src/certificates/city-day.ts';
 import { connect } from '../../src/db/database.ts';
 import type { Call, ClientId, DepartmentCode } from '../../src/ids.ts';
 import { testDatabase } from '../support/database.ts';
+import { recorderAt } from '../support/old-month.ts';
 import { exampleKeys as keys, startHub } from '../support/start-hub.ts';
 
 const timeZone = 'Asia/Shanghai';
@@ -101,12 +101,7 @@ await t.test('counts and findings are those of the records, and each finding lea
   const db = connect({ url: serviceUrl, max: 4, statementTimeoutMs: 5_000, applicationName: 'test' });
   t.teardown(() => db.close());
   let now = new Date();
-  const { record } = startRecorder({
-    insertAll: (rows) => insertRecords(db, rows),
-    keys,
-    now: () => now,
-    maxBatch: 300,
-  });
+  const { record } = recorderAt(db, keys, () => now);
   await Promise.all(
     accesses.map((access, number) => {
       now = new Date(access.when);

@@ -160,6 +160,16 @@ await t.test('two sequencers at once: one works, and takes turns when the other 
   const left = pair.find((each) => each.status().state === 'sequencing');
   await soon(left?.settled() ?? Promise.reject(new Error('nobody works')), 'all');
   t.equal((await proveLog(t, database, rows)).size, rows.length);
+  const [first] = pair.filter((each) => each !== left);
+  t.match(first?.said, [{ level: 'info', code: 'log_sequencing', epoch: 1, message: /^sequencing/ }]);
+  t.match(
+    left?.said,
+    [
+      { level: 'info', code: 'log_standby', holder: String, message: /standing by/ },
+      { level: 'info', code: 'log_sequencing', epoch: 2, message: /^taking over/ },
+    ],
+    'who waits says so once, whatever time it takes',
+  );
 });
 
 await t.test('two that both believe to hold the log: compare-and-swap lets one through', async (t) => {
@@ -186,6 +196,26 @@ await t.test('two that both believe to hold the log: compare-and-swap lets one t
     all.map((each) => each.status().halted),
     [undefined, undefined, undefined],
   );
+});
+
+await t.test('a row of the hub that somebody changed is no row of the hub', async (t) => {
+  const database = await testDatabase(t);
+  const rows = someRecords(6);
+  await enqueue(serviceOf(t, database), rows);
+  const changes = [
+    'record_id = gen_random_uuid()',
+    'lane = lane + 1',
+    `recorded_at = recorded_at + interval '1 millisecond'`,
+    'kind = kind + 1',
+    'commitment = sha256(commitment)',
+  ];
+  for (const [at, change] of changes.entries()) {
+    await runSql(database.superuserUrl, `update log_queue set ${change} where record_id = '${rows[at]?.recordId}'`);
+  }
+  await soon(sequencerOn(t, database).settled(), 'the one that is whole');
+  t.strictSame((await proveLog(t, database, rows.slice(5))).size, 1);
+  const aside = await runSql(database.superuserUrl, 'select count(*)::int as n from log_queue_refused');
+  t.strictSame(aside.rows, [{ n: changes.length }]);
 });
 
 await t.test(

@@ -1,13 +1,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { run as runAudit } from '../../src/cli/audit.ts';
 import { run } from '../../src/cli/audit-verify.ts';
 import { cosign } from '../../src/signing/note-sign.ts';
 import { inclusionProof } from '../../src/verification/merkle.ts';
 import { formatProof } from '../../src/verification/tlog-proof.ts';
+import { loadedModules } from '../support/loaded-modules.ts';
 import { issueAnswer, makeRealm, trustDocument } from '../verification/local-issuer.ts';
 import {
   exportOf,
@@ -59,6 +60,8 @@ const range = await exportOf(log, { kind: 'range', begin: 9, end: 24 }, (index) 
   index === 12 ? { erased: recordIdOf(20) } : index % 5 === 0 && index !== 20 ? 'redacted' : 'opened',
 );
 const good = save(range, 'export.ndjson');
+for (const [path, bytes] of tilesOf(log)) save(bytes, `log/${path}`);
+save(noteOf(log), 'log/checkpoint');
 
 await t.test('an export', async (t) => {
   const { code, out, err } = await verify(good, '--policy', policy);
@@ -131,6 +134,34 @@ await t.test('nothing in a file steers the terminal, nor brings the check down',
   t.match(far, { code: 0, out: /time 4503599627370496/ });
 });
 
+await t.test('whose signature is false is said wherever a checkpoint is read', async (t) => {
+  const note = noteOf(log);
+  const path = await inclusionProof({ index: 3, size: 300 }, readNodesOf(log));
+  const commitment = records[3]?.commitment.toString('base64url') ?? '';
+  for (const [line, name] of [
+    [0, log.origin],
+    [2, 'w1'],
+  ] as const) {
+    const [text = '', ...signatures] = note.split(/(?=^— )/m);
+    const other = signatures[line]?.replace(/.(?=.{9}\n$)/, (each) => (each === 'A' ? 'B' : 'A')) ?? '';
+    const broken = [text, ...signatures.with(line, other)].join('');
+    const proof = save(formatProof({ index: 3, path, note: broken }));
+    const falsified = JSON.stringify({ ...(JSON.parse(range.split('\n', 1)[0] ?? '') as object), checkpoint: broken });
+    const exported = save([falsified, ...range.split('\n').slice(1)].join('\n'));
+    for (const argv of [
+      [proof, '--kind', 'access', '--commitment', commitment],
+      [exported],
+      [good, '--checkpoint', save(broken)],
+      ['--log', dirname(save(broken, `log-of-${line}/checkpoint`))],
+      ['--log', join(dir, 'log'), '--checkpoint', save(broken)],
+    ]) {
+      const { code, out } = await verify(...argv, '--policy', policy);
+      t.equal(code, 17);
+      t.match(out, new RegExp(`signature that is false.? \\(${name}\\)[^\n]*\\[signature_invalid\\]`), argv.join(' '));
+    }
+  }
+});
+
 await t.test('older checkpoints', async (t) => {
   const same = save(noteOf(log, 300, 0), 'same');
   const older = save(noteOf(log, 100), 'older');
@@ -149,9 +180,6 @@ await t.test('older checkpoints', async (t) => {
     out: /^Proved[^]*unknown_log/m,
   });
 });
-
-for (const [path, bytes] of tilesOf(log)) save(bytes, `log/${path}`);
-save(noteOf(log), 'log/checkpoint');
 
 await t.test('a whole log, from a folder and from an address', async (t) => {
   const older = save(noteOf(log, 100), 'older');
@@ -258,6 +286,7 @@ await t.test('wrong usage is told from wrong evidence', async (t) => {
     [[save('序号,记录,状态,时间\n1,2,3,4\n'), '--policy', policy], /CSV, which proves nothing/],
     [[save('\u001b[31m{}'), '--policy', policy], /is no export/],
     [[good, '--policy', policy, '--trust', policy], /--trust is for/],
+    [['--log', dir, '--policy', policy, '--answer', policy], /go with a PROOF/],
     [[join(dir, 'none'), '--policy', policy], /no such file/],
     [[dir, '--policy', policy], /it is a directory/],
     [[good, good, '--policy', policy], /unexpected/],
@@ -287,35 +316,25 @@ await t.test('wrong usage is told from wrong evidence', async (t) => {
   t.equal(await runAudit(['verify', '--help'], io), 0);
 });
 
-/** What a module loads when it is loaded: imports of types vanish. */
-function importsOf(file: string): string[] {
-  const text = readFileSync(file, 'utf8');
-  const isType = (name: string): boolean => name.trim() === '' || /^\s*type\s/.test(name);
-  return [...text.matchAll(/^(?:import|export)\s([^;]*?)from\s'([^']+)'/gms)].flatMap(([, clause = '', from = '']) => {
-    const names = /^\{(.*)\}\s*$/s.exec(clause.trim())?.[1]?.split(',');
-    return /^type\s/.test(clause) || names?.every(isType) === true ? [] : [from];
-  });
-}
-
 await t.test('certhub audit verify loads nothing that needs a server, a database or a private key', async (t) => {
-  const seen = new Set<string>();
-  const packages = new Set<string>();
-  const visit = (file: string): void => {
-    if (seen.has(file)) return;
-    seen.add(file);
-    for (const from of importsOf(file)) {
-      if (from.startsWith('.')) visit(resolve(dirname(file), from));
-      else packages.add(from);
-    }
-  };
-  visit(resolve('src/cli/audit.ts'));
-  visit(resolve('src/cli/audit-verify.ts'));
-  const folders = new Set([...seen].map((file) => dirname(file).slice(resolve('src').length + 1)));
-  t.strictSame([...folders].sort(), ['cli', 'verification']);
-  t.ok([...seen].every((file) => file.includes('/verification/') || /\/cli\/audit[^/]*\.ts$/.test(file)));
+  const { files, packages } = loadedModules(['cli/audit.ts', 'cli/audit-verify.ts'], { withDynamic: false });
+  const shared = ['fetch-failure', 'offline-inputs', 'printable', 'run-offline', 'usage-error'].map(
+    (name) => `cli/${name}.ts`,
+  );
   t.strictSame(
-    [...packages].filter((each) => !each.startsWith('node:')),
+    files.filter((file) => !file.startsWith('verification/') && !/^cli\/audit[^/]*\.ts$/.test(file)),
+    shared,
+  );
+  t.strictSame(
+    packages.filter((each) => !each.startsWith('node:')),
     [],
   );
-  t.ok(seen.size > 15, 'the walk has seen the modules');
+  t.ok(files.length > 15, 'the walk has seen the modules');
+});
+
+await t.test('certhub audit reconcile loads no server and no database', async (t) => {
+  const { files, packages } = loadedModules(['cli/audit-reconcile.ts'], { withDynamic: true });
+  const folders = new Set(files.map((file) => dirname(file)));
+  t.strictSame([...folders].sort(), ['.', 'cli', 'departments', 'signing', 'verification']);
+  t.notOk(packages.includes('pg') || packages.includes('fastify'));
 });

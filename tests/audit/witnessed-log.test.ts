@@ -1,9 +1,11 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { askWitness } from '../../src/audit/log/ask-witness.ts';
 import { cosignCheckpoint } from '../../src/audit/log/cosign-checkpoint.ts';
 import { openWitnessStore } from '../../src/audit/log/witness-store.ts';
+import { run as fsck } from '../../src/cli/fsck.ts';
 import { witnessAnswer } from '../../src/cli/witness.ts';
 import { buildWitnessServer } from '../../src/http/witness-server.ts';
 import { type NoteKey, newNoteKey, signNote, vkeyOf } from '../../src/signing/note-sign.ts';
@@ -55,17 +57,35 @@ async function witness(t: Test, name: string, again?: RunningWitness): Promise<R
   return { name, key, url, stop };
 }
 
-function policyOf(witnesses: readonly RunningWitness[]): LogPolicy {
-  const text = [
+const policyText = (witnesses: readonly RunningWitness[], quorum = 'both'): string =>
+  [
     `log ${logVkey}`,
     ...witnesses.map(({ name, key, url }) => `witness ${name} ${key.vkey} ${url}`),
     `group both all ${witnesses.map(({ name }) => name).join(' ')}`,
-    'quorum both',
+    `quorum ${quorum}`,
     '',
   ].join('\n');
-  const parsed = parseLogPolicy(text);
+
+function policyOf(witnesses: readonly RunningWitness[]): LogPolicy {
+  const parsed = parseLogPolicy(policyText(witnesses));
   if (!parsed.ok) throw new Error(`${parsed.reason} in line ${parsed.line}`);
   return parsed.value;
+}
+
+/** What `certhub fsck` prints of the witnesses, with a policy (its text) or without. */
+async function witnessesInFsck(t: Test, database: TestDatabase, policy?: string): Promise<string | undefined> {
+  const file = join(t.testdirName, 'policy');
+  writeFileSync(file, policy ?? '');
+  let out = '';
+  const env = {
+    CERTHUB_MODE: 'demo',
+    CERTHUB_KEYS_DIR: 'keys-example',
+    CERTHUB_ISSUER: 'http://hub.test',
+    DATABASE_URL: database.serviceUrl,
+  };
+  const stdout = { write: (text: string) => void (out += text) };
+  await fsck(policy === undefined ? [] : ['--policy', file], { stdout, stderr: { write: () => undefined }, env });
+  return out.split('\n').find((line) => line.startsWith('witnesses: '));
 }
 
 /** The published checkpoint with its cosignatures, as an outsider gets it. */
@@ -82,7 +102,8 @@ await t.test(
   'two of two: what is published carries both cosignatures; without one of them nothing new is',
   async (t) => {
     t.testdir();
-    const database = await testDatabase(t);
+    // Commands refuse a database that does not sync.
+    const database = await testDatabase(t, { fsync: true });
     const service = serviceOf(t, database);
     const province = await witness(t, 'province');
     let court = await witness(t, 'court');
@@ -104,9 +125,21 @@ await t.test(
     while ((sequencer.status().size ?? 0) < 316) await new Promise((resolve) => setTimeout(resolve, 20));
     await new Promise((resolve) => setTimeout(resolve, 500));
     t.equal((await published(database)).size, 306, 'sequenced, not published');
+    const said = () => sequencer.said.filter(({ code }) => code?.startsWith('quorum_'));
+    const missing = { level: 'warn', code: 'quorum_missing', size: 316, missing: ['court'] };
+    t.match(said(), [missing], 'said once, not with every attempt');
+    const inFsck = (text?: string) => witnessesInFsck(t, database, text);
+    const asked = policyText([province, court]);
+    t.equal(await inFsck(asked), 'witnesses: quorum up to 306 of 316');
     court = await witness(t, 'court', court);
     await soon(waiting, 'the witness is back');
+    t.match(said(), [missing, { level: 'info', code: 'quorum_met', size: 316 }], 'and so is its end');
     t.equal((await published(database)).size, 316);
+    t.equal(await inFsck(asked), 'witnesses: quorum up to 316 of 316');
+    const others = / of 316; \d+ cosignatures of witnesses that the policy does not name$/;
+    t.match(await inFsck(policyText([province], 'province')), others);
+    t.equal(await inFsck(policyText([province, court], 'none')), 'witnesses: the policy asks for no quorum');
+    t.equal(await inFsck(), 'witnesses: cosignatures not checked: no policy');
     t.equal((await proveLog(t, database)).size, 316);
     t.equal(sequencer.status().halted, undefined);
   },

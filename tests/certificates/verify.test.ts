@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { startRecorder } from '../../src/audit/record.ts';
@@ -46,6 +46,7 @@ import { composeCertificateIdentifier } from '../../src/verification/identifiers
 import { filterSdJwt } from '../../src/verification/sd-jwt.ts';
 import { parseTrustBundle, type TrustBundleDocument } from '../../src/verification/trust-bundle.ts';
 import { runSql, testDatabase } from '../support/database.ts';
+import { loadedModules } from '../support/loaded-modules.ts';
 import { startHub } from '../support/start-hub.ts';
 import {
   clearClaims,
@@ -784,41 +785,19 @@ await t.test('property: whatever a file holds, certhub verify ends with a verdic
   }
 });
 
-/** What a module loads when it is loaded: imports of types vanish. */
-function importsOf(file: string): string[] {
-  const text = readFileSync(file, 'utf8');
-  const isType = (name: string): boolean => name.trim() === '' || /^\s*type\s/.test(name);
-  const found = [...text.matchAll(/^(?:import|export)\s([^;]*?)from\s'([^']+)'/gms)].flatMap(
-    ([, clause = '', from = '']) => {
-      const names = /^\{(.*)\}\s*$/s.exec(clause.trim())?.[1]?.split(',');
-      return /^type\s/.test(clause) || names?.every(isType) === true ? [] : [from];
-    },
-  );
-  const bare = [...text.matchAll(/import\('([^']+)'\)|^import '([^']+)'/gm)].map((match) => match[1] ?? match[2] ?? '');
-  return [...found, ...bare];
-}
-
 await t.test('certhub verify loads nothing but verification', (t) => {
-  const seen = new Set<string>();
-  const packages = new Set<string>();
-  const visit = (file: string): void => {
-    if (seen.has(file)) return;
-    seen.add(file);
-    for (const from of importsOf(file)) {
-      if (from.startsWith('.')) visit(resolve(dirname(file), from));
-      else packages.add(from);
-    }
-  };
-  visit(resolve('src/cli/verify.ts'));
-  const folders = new Set([...seen].map((file) => dirname(file).slice(resolve('src').length + 1)));
-  t.strictSame([...folders].sort(), ['cli', 'verification']);
-  t.equal([...seen].filter((file) => file.includes('/cli/')).length, 1);
-  const outside = [...packages].filter((each) => !each.startsWith('node:') && !each.startsWith('@peculiar/'));
+  const { files, packages } = loadedModules(['cli/verify.ts'], { withDynamic: true });
+  const own = ['offline-inputs', 'printable', 'read-time', 'run-offline', 'usage-error', 'verify'];
+  t.strictSame(
+    files.filter((file) => !file.startsWith('verification/')),
+    own.map((name) => `cli/${name}.ts`),
+  );
+  const outside = packages.filter((each) => !each.startsWith('node:') && !each.startsWith('@peculiar/'));
   t.strictSame(
     outside.filter((each) => each !== 'reflect-metadata'),
     [],
   );
-  t.ok(seen.size > 8 && packages.size > 2, 'the walk has seen the modules');
+  t.ok(files.length > 8 && packages.length > 2, 'the walk has seen the modules');
   t.end();
 });
 

@@ -2,11 +2,12 @@ import fc from 'fast-check';
 import { decodeJwt } from 'jose';
 import t from 'tap';
 import type { Reply } from '../../src/cli/api-client.ts';
-import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
+import { type DemoPush, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { issue } from '../../src/cli/demo/load.ts';
 import { applicationFor, type Grant, permit, type Wanted } from '../../src/grants/grant.ts';
 import type { GrantId } from '../../src/ids.ts';
 import { runSql } from '../support/database.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import { startHub, type TestHub } from '../support/start-hub.ts';
 
 const dayMs = 86_400_000;
@@ -79,12 +80,6 @@ await t.test('invariant 2: secrecy is granted to the millisecond, by a grant tha
   );
 });
 
-const pushes = demoPushes(48);
-const pushOf = (code: string): DemoPush => {
-  const found = pushes.find(({ body }) => body.certificateTypeCode === code);
-  if (found === undefined) throw new Error(`no push of ${code}`);
-  return found;
-};
 const card = pushOf(demoTypes.residentIdCard);
 const marriage = pushOf(demoTypes.marriage);
 const officer = { id: 'officer-9', name: '经办人乙' };
@@ -93,23 +88,8 @@ const inDays = (days: number): string => new Date(Date.now() + days * dayMs).toI
 const secrecy = (releaseAt: string) => ({ secrecy: { releaseAt, legalGround: '监察法第二十八条' } });
 const problemOf = ({ body }: Reply) => body as { code: string; context: Record<string, unknown> };
 
-const allow = async (hub: TestHub, overrides: Record<string, unknown> = {}): Promise<Record<string, unknown>> => {
-  const reply = await hub.client('hub-admin').post('/v1/grants', {
-    clientId: 'school-enrolment',
-    certificateTypeCode: demoTypes.residentIdCard,
-    level: 'fields',
-    fields: ['name', 'certificateNumber'],
-    matters: ['school-enrolment'],
-    legalBases: ['own_application'],
-    validFrom: '2026-01-01T00:00:00Z',
-    validUntil: '2030-01-01T00:00:00Z',
-    dailyQuota: 1_000,
-    decisionReference: 'decision 1',
-    ...overrides,
-  });
-  if (reply.status !== 201) throw new Error(JSON.stringify(reply.body));
-  return reply.body as Record<string, unknown>;
-};
+const allow = (hub: TestHub, overrides: Record<string, unknown> = {}) =>
+  putGrant(hub.client('hub-admin'), { fields: ['name', 'certificateNumber'], ...overrides });
 interface Item {
   readonly recordId: string;
   readonly about?: string;

@@ -1,15 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { publishSize, storeCheckpoint } from '../../src/audit/log/checkpoint-store.ts';
 import { type LogFaultCode, Replaced } from '../../src/audit/log/log-fault.ts';
 import { loadTree, sequenceBatch } from '../../src/audit/log/sequence.ts';
-import {
-  advanceState,
-  glance,
-  publishSize,
-  renewLease,
-  storeCheckpoint,
-  takeLease,
-} from '../../src/audit/log/sequence-store.ts';
+import { advanceState, glance, renewLease, takeLease } from '../../src/audit/log/sequence-store.ts';
 import { inDatabase, runSql, type TestDatabase, testDatabase } from '../support/database.ts';
 import {
   enqueue,

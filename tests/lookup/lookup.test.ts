@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import t, { type Test } from 'tap';
 import type { ApiClient, Reply } from '../../src/cli/api-client.ts';
-import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
+import { type DemoPush, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { issue } from '../../src/cli/demo/load.ts';
 import { runSql } from '../support/database.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import { startHub, type TestHub } from '../support/start-hub.ts';
 
 const officer = { id: 'officer-9', name: '经办人乙' };
@@ -32,30 +33,8 @@ interface Answer {
 const answerOf = ({ body }: Reply): Answer => body as Answer;
 const problemOf = ({ body }: Reply) => body as { code: string; context?: Record<string, unknown> };
 
-const pushes = demoPushes(24);
-const pushOf = (typeCode: string): DemoPush => {
-  const found = pushes.find(({ body }) => body.certificateTypeCode === typeCode);
-  if (found === undefined) throw new Error(`no push of ${typeCode}`);
-  return found;
-};
-
-const allow = async (hub: TestHub, overrides: Record<string, unknown> = {}): Promise<string> => {
-  const reply = await hub.client('hub-admin').post('/v1/grants', {
-    clientId: 'school-enrolment',
-    certificateTypeCode: demoTypes.residentIdCard,
-    level: 'fields',
-    fields: ['name', 'birthDate', 'certificateNumber'],
-    matters: ['school-enrolment'],
-    legalBases: ['own_application'],
-    validFrom: '2026-01-01T00:00:00Z',
-    validUntil: '2030-01-01T00:00:00Z',
-    dailyQuota: 1_000,
-    decisionReference: 'decision 1',
-    ...overrides,
-  });
-  if (reply.status !== 201) throw new Error(JSON.stringify(reply.body));
-  return (reply.body as { grantId: string }).grantId;
-};
+const allow = async (hub: TestHub, overrides: Record<string, unknown> = {}): Promise<string> =>
+  (await putGrant(hub.client('hub-admin'), overrides)).grantId;
 
 const put = (hub: TestHub, push: DemoPush, key: string): Promise<string> =>
   issue(hub.client(push.clientId), push, `lookup-test-${key}`);

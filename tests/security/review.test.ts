@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import type { CertificateBody } from '../../src/certificates/certificate-body.ts';
 import type { ApiClient } from '../../src/cli/api-client.ts';
 import { run as clientCommand } from '../../src/cli/client.ts';
-import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
+import { demoTypes } from '../../src/cli/demo/certificates.ts';
 import { issue } from '../../src/cli/demo/load.ts';
 import { writer } from '../../src/db/write.ts';
 import type { Caller } from '../../src/ids.ts';
@@ -14,16 +14,11 @@ import { issueSdJwt } from '../../src/signing/sd-jwt-issue.ts';
 import { checkHolder, composeCertificateIdentifier } from '../../src/verification/identifiers.ts';
 import { filterSdJwt } from '../../src/verification/sd-jwt.ts';
 import { runSql } from '../support/database.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import { exampleKeys, startHub, type TestHub } from '../support/start-hub.ts';
 
 t.setTimeout(240_000);
 
-const pushes = demoPushes(24);
-const pushOf = (typeCode: string): DemoPush => {
-  const found = pushes.find(({ body }) => body.certificateTypeCode === typeCode);
-  if (found === undefined) throw new Error(`no push of ${typeCode}`);
-  return found;
-};
 const card = pushOf(demoTypes.residentIdCard);
 const [holder = { type: '', number: '', name: '' }] = card.body.holders;
 const purpose = {
@@ -38,22 +33,8 @@ const admin = hub.client('hub-admin');
 const issuer = hub.client('psb-issuer');
 const school = hub.client('school-enrolment');
 
-const allow = async (overrides: Record<string, unknown> = {}): Promise<string> => {
-  const reply = await admin.post('/v1/grants', {
-    clientId: 'school-enrolment',
-    certificateTypeCode: demoTypes.residentIdCard,
-    level: 'fields',
-    fields: ['name', 'birthDate'],
-    matters: ['school-enrolment'],
-    legalBases: ['own_application'],
-    validFrom: '2026-01-01T00:00:00Z',
-    validUntil: '2030-01-01T00:00:00Z',
-    dailyQuota: 1_000,
-    decisionReference: 'decision 1',
-    ...overrides,
-  });
-  return (reply.body as { grantId: string }).grantId;
-};
+const allow = async (overrides: Record<string, unknown> = {}): Promise<string> =>
+  (await putGrant(admin, { fields: ['name', 'birthDate'], ...overrides })).grantId;
 const codeOf = ({ body }: { body: unknown }): unknown => (body as { code?: unknown }).code;
 const scalar = async (of: TestHub, sql: string): Promise<number> =>
   Number(Object.values((await runSql(of.database.superuserUrl, sql)).rows[0] as object)[0]);

@@ -89,7 +89,7 @@ export const someRecords = (count: number): Queued[] =>
 
 /** The MAC of such a row as the hub makes it. */
 export const macOf = ({ recordId, kind, commitment }: Queued, recordedAt: Date, lane = 7): Buffer =>
-  queueMac(logKeysOfTests, { recordId, lane, at: queueTime(recordedAt), kind, commitment });
+  queueMac(logKeysOfTests, { recordId, lane, at: queueTime(recordedAt.toISOString()), kind, commitment });
 
 /** SQL that queues rows as the hub does. */
 export function queueSql(rows: readonly Queued[], recordedAt = new Date()): string {

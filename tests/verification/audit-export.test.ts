@@ -4,8 +4,9 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import { recordKinds } from '../../src/audit/entry.ts';
-import { openedLeaf } from '../../src/verification/audit-export.ts';
-import { type ExportReport, exportKinds, startExportCheck } from '../../src/verification/audit-export-check.ts';
+import { erasedLeaf, exportKinds, openedLeaf } from '../../src/verification/audit-export.ts';
+import { type ExportReport, startExportCheck } from '../../src/verification/audit-export-check.ts';
+import { judgeErasures, noErasures, noteAct, noteErased } from '../../src/verification/audit-export-erasures.ts';
 import { readLeaf } from '../../src/verification/audit-export-lines.ts';
 import { scanOpened } from '../../src/verification/audit-export-scan.ts';
 import { commitField, commitmentOfFields, type RecordField, recordFields } from '../../src/verification/commitment.ts';
@@ -337,16 +338,72 @@ await t.test('an erased leaf is covered only by an act that says so', async (t) 
   t.same(await shownBy(act(month, 'approved')), ['2 erasure_wrong', 0, 0]);
   t.same(await shownBy({ ...act(month), action: 'approveErasure' }), ['2 erasure_wrong', 0, 0]);
   t.same(await shownBy(act(month), 4), ['2 erasure_wrong', 0, 0], 'no act at all');
+  const second = (by: object) => localRecord(8, 5, { ...stepOf(8, month, 'approved'), ...by });
+  const notApproved = ['2 erasure_not_approved', 0, 0];
   const judged: readonly (readonly [string, typeof decisions, unknown])[] = [
     ['one approval is not in the file', [decision(7)], ['', 0, 1]],
-    ['both are of one officer', [decision(7), decision(8, 'approved', 7)], ['2 erasure_not_approved', 0, 0]],
-    ['of another target', [decision(7), decision(8, 'approved', 8, {})], ['2 erasure_not_approved', 0, 0]],
-    ['rejected', [decision(7), decision(8), decision(9, 'rejected')], ['2 erasure_not_approved', 0, 0]],
+    ['both are of one officer', [decision(7), second({ officer: { id: 'officer-7' } })], notApproved],
+    ['both are of one client', [decision(7), second({ client: { clientId: 'client-7' } })], notApproved],
+    ['of another target', [decision(7), decision(8, 'approved', 8, {})], notApproved],
+    ['rejected', [decision(7), decision(8), decision(9, 'rejected')], notApproved],
   ];
   for (const [what, made, expected] of judged) {
     decisions = made;
     t.same(await shownBy(act(month)), expected, what);
   }
+});
+
+await t.test('an act covers no kind that it cannot name', async (t) => {
+  const april = Date.UTC(2024, 3, 10).toString(16).padStart(12, '0');
+  const id = `${april.slice(0, 8)}-${april.slice(8)}-7000-8000-000000000000`;
+  const target = { month: '2024-04', kinds: ['access', 'novelty'] };
+  const shownBy = async (kind: number): Promise<unknown> => {
+    const decisions = [1, 2].map((at) => localRecord(at, 5, stepOf(at, target, 'approved')));
+    const act = localRecord(3, 5, stepOf(3, target, 'executed', [1, 2]));
+    const small = localLog([{ ...localRecord(0, kind), recordId: id }, ...decisions, act]);
+    const file = await exportOf(small, { kind: 'range', begin: 0, end: 4 }, (index) =>
+      index === 0 ? { erased: recordIdOf(3) } : 'opened',
+    );
+    const report = check(file, policyOf(policyText(small)));
+    return [codes(report), report.erasuresShown];
+  };
+  t.same(await shownBy(1), [[], 1]);
+  t.same(await shownBy(2), [['erasure_wrong'], 0]);
+  t.same(await shownBy(99), [['erasure_wrong'], 0], 'a kind without a name');
+});
+
+await t.test('more acts than can be kept in mind: no erasure counts as shown, and no text fills the memory', (t) => {
+  const target = { recordId: recordIdOf(0) };
+  const leafOf = (at: number, values: object) => {
+    const { canonical, ...record } = localRecord(at, 5, values);
+    return openedLeaf({ index: at, ...record, canonical }, () => true);
+  };
+  const erasures = noErasures();
+  noteErased(erasures, erasedLeaf({ index: 0, ...localRecord(0), erasure: recordIdOf(3) }), 1, 2);
+  for (const at of [1, 2]) noteAct(erasures, leafOf(at, stepOf(at, target, 'approved')));
+  noteAct(erasures, leafOf(3, stepOf(3, target, 'executed', [1, 2])));
+  t.match(judgeErasures(erasures), { shown: 1, notShown: [], wrong: [] });
+  const other = leafOf(4, stepOf(4, {}, 'approved'));
+  for (let at = 4; at < 100_001; at++) noteAct(erasures, { ...other, recordId: recordIdOf(at) });
+  t.match(judgeErasures(erasures), { shown: 1, notShown: [], wrong: [] });
+  noteAct(erasures, leafOf(100_001, stepOf(100_001, target, 'rejected')));
+  t.match(judgeErasures(erasures), { shown: 0, notShown: [{ index: 0 }], wrong: [] }, 'the rejection is one too many');
+
+  const long = 'x'.repeat(1_000_000);
+  const filled = noErasures();
+  const step = stepOf(
+    5,
+    { month: long, kinds: [long] },
+    'approved',
+    Array.from({ length: 1_000 }, (_, at) => at),
+  );
+  const detail = { ...step.detail, erasureId: long, approvals: [...step.detail.approvals, long] };
+  noteAct(filled, leafOf(5, { ...step, officer: { id: long }, client: { clientId: long }, detail }));
+  const kept = JSON.stringify([...filled.steps.values()], (_, value: unknown) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
+  t.ok(kept.length < 2_000, `${kept.length} characters of ${long.length}`);
+  t.end();
 });
 
 await t.test('one content has one spelling', async (t) => {
@@ -499,6 +556,12 @@ await t.test('hostile input never makes it crash, nor say that all is well', asy
   const endless = startExportCheck(policy);
   for (let at = 0; at < 200; at++) endless.feed(Buffer.alloc(65_536, 0x20));
   t.same(codes(endless.end()), ['line_too_long']);
+  const long = `${header}\n${' '.repeat(2 ** 23)}\n${'['.repeat(2 ** 23 + 9)}`;
+  for (const pieces of [1, 2, 3, 1000]) {
+    const { findings } = check(long, policy, pieces);
+    t.match(findings, [{ line: 2, code: 'line_too_long' }], `in ${pieces} pieces`);
+    t.equal(findings.length, 1);
+  }
   const many = check(`${header}\n${'{}\n'.repeat(1000)}`);
   t.match([many.findings.length, many.moreFindings], [100, 901]);
 });

@@ -17,9 +17,9 @@ import {
   leafHash,
   type NodeId,
   type ReadNodes,
-  rangeProof,
   rootOfEdge,
 } from '../../src/verification/merkle.ts';
+import { rangeProof } from '../../src/verification/merkle-range.ts';
 import { encodeBundle, fullWidth, tilePath, tileRoot } from '../../src/verification/tiles.ts';
 
 /** A log made by hand: records, leaves, keys, without a hub or a database. */

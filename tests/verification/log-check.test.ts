@@ -1,10 +1,11 @@
 import t from 'tap';
-import { signNote } from '../../src/signing/note-sign.ts';
+import { newNoteKey, signNote } from '../../src/signing/note-sign.ts';
 import { formatCheckpoint } from '../../src/verification/checkpoint.ts';
 import { checkLog } from '../../src/verification/log-check.ts';
 import { type LogPolicy, parseLogPolicy } from '../../src/verification/log-policy.ts';
 import type { LogReport, OlderCheckpoint } from '../../src/verification/log-report.ts';
-import { localLog, localRecord, noteOf, policyText, tilesOf } from './local-log.ts';
+import { decodeBundle, encodeBundle } from '../../src/verification/tiles.ts';
+import { localLog, localRecord, noteOf, policyText, rootOf, tilesOf } from './local-log.ts';
 
 function policyOf(text: string): LogPolicy {
   const parsed = parseLogPolicy(text);
@@ -80,6 +81,13 @@ await t.test('every change is found, and the file and leaf are named', async (t)
   t.same([found(gone), gone.consistentWith], [['file_missing tile/entries/001', 'file_missing tile/0/001'], []]);
   t.same(found(await check(flipped('tile/entries/002.p/188', 0)))[0], 'bundle_malformed tile/entries/002.p/188');
   t.same(found(await check(flipped('tile/entries/002.p/188', 2)))[0], 'entry_malformed tile/entries/002.p/188 512');
+  const last = decodeBundle(files.get('tile/entries/002.p/188') ?? Buffer.alloc(0)) ?? [];
+  const [one = Buffer.alloc(0)] = last;
+  for (const entries of [[...last, one], last.slice(1), [...last, Buffer.alloc(9_999)]]) {
+    t.same(found(await check(new Map([['tile/entries/002.p/188', encodeBundle(entries)]]))), [
+      'bundle_malformed tile/entries/002.p/188',
+    ]);
+  }
   t.same(found(await check(new Map([['tile/0/000', Buffer.alloc(31)]]))), ['file_length tile/0/000']);
   t.same(found(await check(new Map([['checkpoint', undefined]]))), ['checkpoint_missing checkpoint']);
   t.equal(found(await check(flipped('checkpoint', 3)))[0], 'signature_invalid checkpoint');
@@ -90,6 +98,22 @@ await t.test('every change is found, and the file and leaf are named', async (t)
   // both files changed alike: only the signed root tells
   const other = tilesOf(localLog(log.records.map((record, at) => (at === 300 ? localRecord(9999) : record))));
   t.same(found(await check(new Map(other))), ['root_differs checkpoint']);
+});
+
+await t.test('a checkpoint that is no UTF-8 is none, whatever a loose reader makes of it', async (t) => {
+  const small = localLog(log.records.slice(0, 3));
+  const text = `${formatCheckpoint({ origin: log.origin, size: 3, root: rootOf(small) })}\ufffd\n`;
+  const key = newNoteKey(log.origin, 1).key;
+  const trusting = policyOf(policyText({ ...small, key }));
+  const bytes = Buffer.from(signNote(key, text));
+  const checkNote = async (checkpoint: Buffer) => {
+    const all = new Map([...tilesOf(small), ['checkpoint', checkpoint] as const]);
+    return found(await checkLog({ read: async (path) => all.get(path) }, trusting, []));
+  };
+  t.same(await checkNote(bytes), [], 'the character itself may stand there');
+  const mark = bytes.indexOf(Buffer.from('\ufffd'));
+  const loose = Buffer.concat([bytes.subarray(0, mark), Buffer.from([0xff]), bytes.subarray(mark + 3)]);
+  t.same(await checkNote(loose), ['malformed_note checkpoint']);
 });
 
 await t.test('any byte of any file', async (t) => {

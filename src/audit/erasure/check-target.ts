@@ -6,14 +6,16 @@ import { openRecord, type RecordKeys } from '../open-record.ts';
 import { monthOf } from '../record-body.ts';
 import { isReleased, releaseOf } from '../report/release-secrecy.ts';
 import { type ReleaseKeys, readReleases } from '../report/report-store.ts';
-import { type RecordRow, recordColumns } from '../store.ts';
+import { selectByPlace } from '../search/search-store.ts';
+import type { RecordRow } from '../store.ts';
 import {
+  daysOf,
   type ErasableKind,
   type ErasureTarget,
   erasableKinds,
   keptLonger,
-  monthEnd,
-  monthStart,
+  kindNumbers,
+  type MonthTarget,
   type Retention,
 } from './erasure.ts';
 import { isMonthSealed } from './erasure-store.ts';
@@ -24,11 +26,8 @@ export interface CheckTargetDeps {
   readonly retention: Retention;
 }
 
-type MonthTarget = Extract<ErasureTarget, { month: string }>;
-
 /** Kinds whose single records may go before their time: what people ask to have deleted. The others are what the hub itself did. */
 const goAtAnyTime: readonly ErasableKind[] = ['access', 'audit_read'];
-const dayMs = 86_400_000;
 const batchRows = 2_000;
 
 /**
@@ -69,16 +68,7 @@ function refuseSecret(until: Date, records: number): never {
 async function checkRecord({ db, keys, retention }: CheckTargetDeps, recordId: string, now: Date): Promise<void> {
   // Only what is in the log can be missed from it: before, an erasure would leave no trace of what there was.
   const leaf = await readLeafOf(db, recordId);
-  const row =
-    leaf === undefined
-      ? undefined
-      : await db.kysely
-          .selectFrom('records')
-          .select([...recordColumns])
-          .where('lane', '=', leaf.lane)
-          .where('recorded_at', '=', leaf.recorded_at)
-          .where('record_id', '=', recordId)
-          .executeTakeFirst();
+  const [row] = leaf === undefined ? [] : await selectByPlace(db, [leaf]);
   const refuse = (rule: string): never => {
     throw new Refusal('erasure_target_invalid', { rule, pointer: '/target/recordId' });
   };
@@ -106,21 +96,16 @@ async function releasesOf(
 type SecretRow = Pick<RecordRow, 'record_id' | 'release_at'>;
 
 /** The bodies of a month that were ever under secrecy, in bounded portions; day by day, so that no statement runs long. */
-async function* readSecretRows(db: Database, { month, kinds }: MonthTarget): AsyncGenerator<readonly SecretRow[]> {
-  const end = monthEnd(month).getTime();
-  for (let day = monthStart(month).getTime(); day < end; day += dayMs) {
+async function* readSecretRows(db: Database, target: MonthTarget): AsyncGenerator<readonly SecretRow[]> {
+  for (const { from, until } of daysOf(target.month)) {
     let after = '00000000-0000-0000-0000-000000000000';
     for (;;) {
       const rows = await db.kysely
         .selectFrom('records')
         .select(['record_id', 'release_at'])
-        .where('recorded_at', '>=', new Date(day))
-        .where('recorded_at', '<', new Date(day + dayMs))
-        .where(
-          'kind',
-          'in',
-          kinds.map((kind) => recordKinds[kind]),
-        )
+        .where('recorded_at', '>=', from)
+        .where('recorded_at', '<', until)
+        .where('kind', 'in', kindNumbers(target))
         .where('release_at', 'is not', null)
         .where('body', 'is not', null)
         .where('record_id', '>', after)

@@ -4,7 +4,7 @@ import type { HubKey } from '../../signing/key-store.ts';
 import { recordKinds } from '../entry.ts';
 import type { RecordKeys } from '../open-record.ts';
 import { readErasedBodies } from './erased-by.ts';
-import { type ErasableKind, monthEnd, monthStart } from './erasure.ts';
+import { type ErasableKind, kindNumbers, monthEnd, monthStart } from './erasure.ts';
 import { type ErasureKeys, readErasure } from './erasure-store.ts';
 import { destructionFault, isDestructionNoted, type KeyEventDeps, recordDestruction } from './key-events.ts';
 
@@ -21,7 +21,8 @@ export interface DestroyMonthDeps extends KeyEventDeps {
  * Destroys the record keys of a month whose bodies were erased, so that no backup of the database can be read any more. Order: the
  * erasure is executed, its record says so and no body of its kinds is left → the destruction is recorded → the keys go. Answers the kinds.
  * A destruction noted before must have its record, of the hub and published: the note alone is a row that anybody with the database can
- * make, and keys would go without a trace. Refuses `stored_data_tampered` and `erasure_not_published` for that, `erasure_unknown`, `erasure_not_approved` (not executed, or not to its end), `erasure_target_invalid` (of another month).
+ * make, and keys would go without a trace. Refuses `stored_data_tampered` and `erasure_not_published` for that, `erasure_unknown`,
+ * `erasure_not_approved` (not executed, or not to its end), `erasure_target_invalid` (of another month).
  */
 export async function destroyMonth(
   deps: DestroyMonthDeps,
@@ -45,11 +46,7 @@ export async function destroyMonth(
     .select('record_id')
     .where('recorded_at', '>=', monthStart(month))
     .where('recorded_at', '<', monthEnd(month))
-    .where(
-      'kind',
-      'in',
-      target.kinds.map((kind) => recordKinds[kind]),
-    )
+    .where('kind', 'in', kindNumbers(target))
     .where('body', 'is not', null)
     .limit(1)
     .executeTakeFirst();

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../../db/database.ts';
-import { recordKinds } from '../entry.ts';
+import { kindName, recordKinds } from '../entry.ts';
 import { openRecord, type RecordKeys } from '../open-record.ts';
 import { monthOf, type RecordBody } from '../record-body.ts';
 import { type RecordRow, recordColumns } from '../store.ts';
@@ -85,30 +85,27 @@ function actorOf({ body }: ErasureStep): Omit<JudgedDecision, 'decision'> | unde
   return { officer, clientId: client.clientId, standing };
 }
 
-/** The erasure that took a record's body: which, and the record that says so. */
+/** The erasure that took a record's body. */
 export interface ErasedBy {
   readonly erasureId: string;
   /** The record of its execution. */
   readonly recordId: string;
+  /** When that was recorded: bodies go then, or soon after. */
+  readonly at: Date;
 }
 
-/** Which bodies are gone by right. */
+/** Which bodies are gone by right; a missing one that nothing covers was taken away. */
 export interface ErasedBodies {
-  /** The executed erasure that covers a record, or undefined: then a missing body is a finding. */
+  /** The executed erasure that covers a record. Never one of kinds 5 to 8, which are evidence. */
   readonly coverOf: (row: Pick<RecordRow, 'record_id' | 'recorded_at' | 'kind'>) => ErasedBy | undefined;
   /** Records of erasures that do not open: findings of their own, and what they covered is covered by nothing. */
   readonly tampered: readonly string[];
 }
 
-const kindNames = new Map<number, string>(Object.entries(recordKinds).map(([name, number]) => [number, name]));
-
 /**
- * What the records of executed erasures cover: the one authority on whether a body may be missing. The tables of erasures are only a
- * register and prove nothing.
- *
- * For the self-check: a row without a body (or with one under a destroyed month key) is sound exactly when `coverOf` names an erasure
- * whose record has a leaf. Its other columns are then those of `erasedColumns` (`columnsLeft` names any others). A body that is still there although covered is an
- * execution that was interrupted (`certhub audit erase` again finishes it), no tampering. Rows of kinds 5 to 8 are never covered.
+ * What the records of executed erasures cover, for everybody who meets a record without a body, or with one under a destroyed month key.
+ * The tables of erasures are only a register and prove nothing. A body that is still there although covered is an execution that was
+ * interrupted (`certhub audit erase` again finishes it), no tampering. The self-check asks for more: `readErasureCover`.
  */
 export async function readErasedBodies(db: Pick<Database, 'kysely'>, keys: RecordKeys): Promise<ErasedBodies> {
   const records = new Map<string, ErasedBy>();
@@ -120,14 +117,14 @@ export async function readErasedBodies(db: Pick<Database, 'kysely'>, keys: Recor
       continue;
     }
     if (step.step !== 'executed') continue;
-    const by = { erasureId: step.erasureId, recordId: step.recordId };
+    const by = { erasureId: step.erasureId, recordId: step.recordId, at: step.row.recorded_at };
     if ('recordId' in step.target) records.set(step.target.recordId, by);
     else for (const kind of step.target.kinds) months.set(`${step.target.month} ${kind}`, by);
   }
   return {
     tampered,
     coverOf: ({ record_id, recorded_at, kind }) => {
-      const name = kindNames.get(kind);
+      const name = kindName(kind);
       if (name === undefined || kind > recordKinds.audit_read) return undefined;
       return records.get(record_id) ?? months.get(`${monthOf(recorded_at)} ${name}`);
     },

@@ -182,6 +182,24 @@ export async function listErasureCases(
   return { items, ...(last !== undefined && { next: last.erasure_id }) };
 }
 
+/** When the first record was made; undefined when there is none. */
+export async function firstRecordedAt(handle: Handle): Promise<Date | undefined> {
+  const row = await handle
+    .selectFrom('records')
+    .select('recorded_at')
+    .orderBy('recorded_at')
+    .orderBy('record_id')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.recorded_at;
+}
+
+/** The months that are sealed. */
+export async function sealedMonths(handle: Handle): Promise<ReadonlySet<string>> {
+  const rows = await handle.selectFrom('record_months').select('month').execute();
+  return new Set(rows.map(({ month }) => month));
+}
+
 /** Whether a month is sealed. */
 export async function isMonthSealed(handle: Handle, month: string): Promise<boolean> {
   const row = await handle.selectFrom('record_months').select('month').where('month', '=', month).executeTakeFirst();

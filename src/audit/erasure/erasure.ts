@@ -1,5 +1,5 @@
 import type { Officer, Role } from '../../ids.ts';
-import type { RecordKind } from '../entry.ts';
+import { type RecordKind, recordKinds } from '../entry.ts';
 
 /** Kinds of records whose bodies may be erased. The others are the evidence of erasures, months, keys and releases and stay for good. */
 export const erasableKinds = [
@@ -14,6 +14,10 @@ export type ErasableKind = (typeof erasableKinds)[number];
 export type ErasureTarget =
   | { readonly recordId: string }
   | { readonly month: string; readonly kinds: readonly ErasableKind[] };
+export type MonthTarget = Extract<ErasureTarget, { month: string }>;
+
+/** The kinds of a target as their records have them. */
+export const kindNumbers = ({ kinds }: MonthTarget): number[] => kinds.map((kind) => recordKinds[kind]);
 
 /** A proposal as it was made. */
 export interface Erasure {
@@ -131,6 +135,16 @@ export function monthEnd(month: string, later = 0): Date {
   const end = monthStart(month);
   end.setUTCMonth(end.getUTCMonth() + 1 + later);
   return end;
+}
+
+const dayMs = 86_400_000;
+
+/** The days of a month, each from one midnight (UTC) to before the next: who walks a month by them asks nothing that runs long. */
+export function* daysOf(month: string): Generator<{ readonly from: Date; readonly until: Date }> {
+  const end = monthEnd(month).getTime();
+  for (let day = monthStart(month).getTime(); day < end; day += dayMs) {
+    yield { from: new Date(day), until: new Date(day + dayMs) };
+  }
 }
 
 /** For how many months bodies are kept, by kind; a kind that is not named is kept for good. */

@@ -4,15 +4,25 @@ import { Refusal } from '../../errors.ts';
 import { newId, type RecordId } from '../../ids.ts';
 import type { EncryptionKeys, IndexKeys } from '../../signing/data-keys.ts';
 import type { HubKey } from '../../signing/key-store.ts';
+import { memberOf } from '../body-values.ts';
 import { recordKinds } from '../entry.ts';
 import { type LeafRow, readLeafOf } from '../log/log-store.ts';
 import { whyNotPublished } from '../log/published-proof.ts';
 import { openRecord } from '../open-record.ts';
 import type { RecordIn } from '../record.ts';
-import { type RecordRow, recordColumns } from '../store.ts';
+import { selectByPlace } from '../search/search-store.ts';
 import { checkTarget } from './check-target.ts';
 import { type ErasureStep, erasedColumns, judgedCase, readErasureSteps } from './erased-by.ts';
-import { type ErasureCase, type ErasureTarget, erasureState, monthEnd, monthStart, type Retention } from './erasure.ts';
+import {
+  type ErasureCase,
+  type ErasureTarget,
+  erasureState,
+  kindNumbers,
+  type MonthTarget,
+  monthEnd,
+  monthStart,
+  type Retention,
+} from './erasure.ts';
 import { type ErasureKeys, holdErasure, insertExecution, readErasure } from './erasure-store.ts';
 
 /** What executing needs. The database is reached as the owner of its tables: the service cannot change a record (invariant 6). */
@@ -127,8 +137,10 @@ const expectedSteps = ({ erasure, decisions, execution }: ErasureCase): Expected
 ];
 
 function saysSo(step: ErasureStep, target: ErasureTarget, officer: string | undefined): boolean {
-  const who = step.body['officer'] as { readonly id?: string } | null;
-  return JSON.stringify(sorted(step.target)) === JSON.stringify(sorted(target)) && who?.id === officer;
+  return (
+    JSON.stringify(sorted(step.target)) === JSON.stringify(sorted(target)) &&
+    memberOf(step.body['officer'], 'id') === officer
+  );
 }
 
 const sorted = (target: ErasureTarget): unknown =>
@@ -142,28 +154,15 @@ async function proveSeal(deps: ExecuteErasureDeps, month: string): Promise<void>
     .select('seal_record_id')
     .where('month', '=', month)
     .executeTakeFirst();
-  const row = seal === undefined ? undefined : await readRecord(db, seal.seal_record_id);
-  const opened = row === undefined ? undefined : openRecord(keys, row);
-  const detail =
-    opened?.state === 'whole' ? (opened.opened.body['detail'] as { readonly month?: string } | null) : null;
-  if (row === undefined || row.kind !== recordKinds.month_seal || detail?.month !== month) {
+  const leaf = seal && (await readLeafOf(db, seal.seal_record_id));
+  const [row] = leaf === undefined ? [] : await selectByPlace(db, [leaf]);
+  const opened = row && openRecord(keys, row);
+  const said = opened?.state === 'whole' ? memberOf(opened.opened.body['detail'], 'month') : undefined;
+  if (row === undefined || row.kind !== recordKinds.month_seal || said !== month) {
     throw new Refusal('stored_data_tampered', { month });
   }
   const reason = await whyNotPublished(deps, row);
   if (reason !== undefined) throw new Refusal('erasure_not_published', { recordId: row.record_id, reason });
-}
-
-/** A record that is in the log. */
-async function readRecord(db: Database, recordId: string): Promise<RecordRow | undefined> {
-  const leaf = await readLeafOf(db, recordId);
-  if (leaf === undefined) return undefined;
-  return db.kysely
-    .selectFrom('records')
-    .select([...recordColumns])
-    .where('lane', '=', leaf.lane)
-    .where('recorded_at', '=', leaf.recorded_at)
-    .where('record_id', '=', recordId)
-    .executeTakeFirst();
 }
 
 interface Begun {
@@ -215,9 +214,6 @@ function begin(deps: ExecuteErasureDeps, { erasure }: ErasureCase): Promise<Begu
 }
 
 type Trx = Parameters<Parameters<typeof transaction>[1]>[0];
-type MonthTarget = Extract<ErasureTarget, { month: string }>;
-
-const kindsOf = ({ kinds }: MonthTarget): number[] => kinds.map((kind) => recordKinds[kind]);
 
 async function countBodies(trx: Trx, target: MonthTarget): Promise<number> {
   const row = await trx
@@ -225,7 +221,7 @@ async function countBodies(trx: Trx, target: MonthTarget): Promise<number> {
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('recorded_at', '>=', monthStart(target.month))
     .where('recorded_at', '<', monthEnd(target.month))
-    .where('kind', 'in', kindsOf(target))
+    .where('kind', 'in', kindNumbers(target))
     .where('body', 'is not', null)
     .executeTakeFirstOrThrow();
   return row.n;
@@ -280,7 +276,7 @@ const eraseBatch = {
 
 /** Walks the month in order of time; what is gone already is passed over, so that a second walk finishes a broken first. */
 async function eraseMonth({ db, progress }: ExecuteErasureDeps, target: MonthTarget, bodies: number): Promise<number> {
-  const [start, end, kinds] = [monthStart(target.month), monthEnd(target.month), kindsOf(target)];
+  const [start, end, kinds] = [monthStart(target.month), monthEnd(target.month), kindNumbers(target)];
   let after: { readonly recorded_at: Date; readonly record_id: string } = {
     recorded_at: start,
     record_id: '00000000-0000-0000-0000-000000000000',

@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.ts';
 import { transaction } from '../../db/transaction.ts';
 import type { HubKey, Keys } from '../../signing/key-store.ts';
 import { canonicalJson } from '../../verification/canonical-json.ts';
+import { memberOf } from '../body-values.ts';
 import { recordKinds } from '../entry.ts';
 import { type NotPublished, type PublishedProofDeps, whyNotPublished } from '../log/published-proof.ts';
 import { openRecord, type RecordKeys } from '../open-record.ts';
@@ -90,8 +91,8 @@ export async function destructionFault(
     .execute();
   for (const row of rows) {
     const opened = openRecord(deps.keys, row);
-    const said = opened.state === 'whole' ? (opened.opened.body['detail'] as { readonly kid?: string } | null) : null;
-    if (said?.kid !== kid) continue;
+    const said = opened.state === 'whole' ? memberOf(opened.opened.body['detail'], 'kid') : undefined;
+    if (said !== kid) continue;
     const reason = await whyNotPublished(deps, row);
     if (reason === undefined) return undefined;
     fault = { code: 'not_published', recordId: row.record_id, reason };

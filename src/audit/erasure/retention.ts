@@ -1,7 +1,8 @@
 import type { Database } from '../../db/database.ts';
 import { recordKinds } from '../entry.ts';
 import { monthOf } from '../record-body.ts';
-import { type ErasableKind, erasableFrom, erasableKinds, monthEnd, monthStart, type Retention } from './erasure.ts';
+import { daysOf, type ErasableKind, erasableFrom, erasableKinds, monthEnd, type Retention } from './erasure.ts';
+import { firstRecordedAt, sealedMonths } from './erasure-store.ts';
 
 /** What is kept of one month and kind, and what comes next. */
 export interface MonthOfKind {
@@ -16,8 +17,6 @@ export interface MonthOfKind {
   readonly next: 'under_way' | 'wait_for_seal' | 'kept_for_good' | 'kept_until_due' | 'propose_erasure' | 'erased';
 }
 
-const dayMs = 86_400_000;
-
 /** Months and kinds of records, oldest first. Counts day by day, so that no statement runs long; memory is one month. */
 export async function* surveyRetention({
   db,
@@ -28,19 +27,11 @@ export async function* surveyRetention({
   readonly retention: Retention;
   readonly now: Date;
 }): AsyncGenerator<MonthOfKind> {
-  const first = await db.kysely
-    .selectFrom('records')
-    .select('recorded_at')
-    .orderBy('recorded_at')
-    .orderBy('record_id')
-    .limit(1)
-    .executeTakeFirst();
+  const first = await firstRecordedAt(db.kysely);
   if (first === undefined) return;
-  const sealed = new Set(
-    (await db.kysely.selectFrom('record_months').select('month').execute()).map(({ month }) => month),
-  );
+  const sealed = await sealedMonths(db.kysely);
   const current = monthOf(now);
-  for (let month = monthOf(first.recorded_at); month <= current; month = monthOf(monthEnd(month))) {
+  for (let month = monthOf(first); month <= current; month = monthOf(monthEnd(month))) {
     const counts = await countKinds(db, month);
     for (const [kind, number] of Object.entries(recordKinds)) {
       const count = counts.get(number);
@@ -70,13 +61,12 @@ async function countKinds(
   month: string,
 ): Promise<Map<number, { records: number; bodies: number }>> {
   const counts = new Map<number, { records: number; bodies: number }>();
-  const end = monthEnd(month).getTime();
-  for (let day = monthStart(month).getTime(); day < end; day += dayMs) {
+  for (const { from, until } of daysOf(month)) {
     const rows = await db.kysely
       .selectFrom('records')
       .select((eb) => ['kind', eb.fn.countAll<number>().as('records'), eb.fn.count<number>('body').as('bodies')])
-      .where('recorded_at', '>=', new Date(day))
-      .where('recorded_at', '<', new Date(day + dayMs))
+      .where('recorded_at', '>=', from)
+      .where('recorded_at', '<', until)
       .groupBy('kind')
       .execute();
     for (const { kind, records, bodies } of rows) {

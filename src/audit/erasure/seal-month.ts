@@ -4,7 +4,8 @@ import { idBytes, newId, type RecordId } from '../../ids.ts';
 import { appendLeaf, emptyEdge, leafHash, rootOfEdge } from '../../verification/merkle.ts';
 import type { RecordIn } from '../record.ts';
 import { monthOf } from '../record-body.ts';
-import { monthEnd, monthStart } from './erasure.ts';
+import { daysOf, monthEnd, monthStart } from './erasure.ts';
+import { firstRecordedAt, sealedMonths } from './erasure-store.ts';
 
 /** How long after a month's end nobody writes a record of it any more. */
 const graceMs = 3_600_000;
@@ -49,19 +50,11 @@ async function dueMonths({ db, now }: SealDeps): Promise<string[]> {
     [],
   );
   const latest = monthOf(new Date(Math.min(now().getTime(), server?.now.getTime() ?? 0) - graceMs));
-  const first = await db.kysely
-    .selectFrom('records')
-    .select('recorded_at')
-    .orderBy('recorded_at')
-    .orderBy('record_id')
-    .limit(1)
-    .executeTakeFirst();
+  const first = await firstRecordedAt(db.kysely);
   if (first === undefined) return [];
-  const sealed = new Set(
-    (await db.kysely.selectFrom('record_months').select('month').execute()).map(({ month }) => month),
-  );
+  const sealed = await sealedMonths(db.kysely);
   const due: string[] = [];
-  for (let month = monthOf(first.recorded_at); month < latest; month = monthOf(monthEnd(month))) {
+  for (let month = monthOf(first); month < latest; month = monthOf(monthEnd(month))) {
     if (!sealed.has(month)) due.push(month);
   }
   return due;
@@ -118,13 +111,12 @@ async function isQueued(db: Database, month: string): Promise<boolean> {
 /** Counted day by day: each statement ends well within its timeout, however many records a month has. */
 async function countMonth(db: Database, month: string): Promise<{ records: number; bodies: number }> {
   const total = { records: 0, bodies: 0 };
-  const end = monthEnd(month).getTime();
-  for (let day = monthStart(month).getTime(); day < end; day += dayMs) {
+  for (const { from, until } of daysOf(month)) {
     const row = await db.kysely
       .selectFrom('records')
       .select((eb) => [eb.fn.countAll<number>().as('records'), eb.fn.count<number>('body').as('bodies')])
-      .where('recorded_at', '>=', new Date(day))
-      .where('recorded_at', '<', new Date(day + dayMs))
+      .where('recorded_at', '>=', from)
+      .where('recorded_at', '<', until)
       .executeTakeFirstOrThrow();
     total.records += row.records;
     total.bodies += row.bodies;

@@ -2,13 +2,14 @@ import type { Database } from '../../db/database.ts';
 import { logEntry } from '../../verification/commitment.ts';
 import { leafHash } from '../../verification/merkle.ts';
 import { fullWidth } from '../../verification/tiles.ts';
+import { kindName } from '../entry.ts';
 import { columnsLeft } from '../erasure/erased-by.ts';
 import type { RecordKeys } from '../open-record.ts';
 import type { RecordBody } from '../record-body.ts';
 import type { RecordChecker } from './check-record.ts';
 import type { ErasureCover } from './fsck-erasures.ts';
 import type { Found } from './fsck-findings.ts';
-import { faultsOf, kindNames } from './fsck-records.ts';
+import { faultsOf } from './fsck-records.ts';
 import { findNearIds, type LeafBeside, readLeavesBeside, readRecordsById, readTiles } from './fsck-store.ts';
 
 export interface LeafCheck {
@@ -189,7 +190,7 @@ async function lookClosely(check: LeafCheck, suspects: readonly LeafBeside[], bo
     // Erased since it was read, or under a key that was destroyed.
     if (row === undefined || isGone) bodyless.push(suspect);
     else {
-      checkErased(check, check.erasures.current(), suspect, kindNames[suspect.entry[1] ?? 0] ?? '');
+      checkErased(check, check.erasures.current(), suspect, kindName(suspect.entry[1] ?? 0) ?? '');
       const faults = faultsOf(check.keys, row, { leaf: suspect.leaf_index, record: row.record_id }, check.see);
       if (faults.length === 0) whole += 1;
       for (const fault of faults) check.found(fault);
@@ -211,7 +212,7 @@ async function judgeGone(
     cover.goneBy({
       recordId: row.record_id,
       month: row.month,
-      kind: kindNames[row.entry[1] ?? 0] ?? '',
+      kind: kindName(row.entry[1] ?? 0) ?? '',
     }) !== undefined;
   // Somebody may be erasing now: who is not covered yet is asked for again.
   const cover = gone.every((row) => isCovered(check.erasures.current(), row))

@@ -1,14 +1,8 @@
-import { recordKinds } from '../entry.ts';
 import { openRecord, type RecordKeys } from '../open-record.ts';
 import type { RecordBody } from '../record-body.ts';
 import { epochText } from './check-record.ts';
 import type { Found, Place } from './fsck-findings.ts';
 import type { WholeRow } from './fsck-store.ts';
-
-/** Names of kinds by their number. */
-export const kindNames: Readonly<Record<number, string>> = Object.fromEntries(
-  Object.entries(recordKinds).map(([name, number]) => [number, name]),
-);
 
 /** What is wrong with one record by itself, found by the check that everybody else uses too. `see` is told of a whole one. */
 export function faultsOf(

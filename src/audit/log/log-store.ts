@@ -73,6 +73,15 @@ export async function readTile(db: Database, level: number, index: number): Prom
   return row?.hashes;
 }
 
+/** Where hash tiles come from; undefined for one that is not there. */
+export type TileSource = (level: number, index: number) => Promise<Buffer | undefined>;
+
+/** The tiles as the database has them. */
+export const storedTiles =
+  (db: Database): TileSource =>
+  (level, index) =>
+    readTile(db, level, index);
+
 /** Leaves from `begin` to before `end`, in order. */
 export async function readLeaves(db: Database, begin: number, end: number): Promise<LeafRow[]> {
   const statement = {

@@ -1,7 +1,8 @@
 import type { Database } from '../../db/database.ts';
 import { Refusal } from '../../errors.ts';
 import { encodeBundle, fullWidth, type TileId, tileWidth } from '../../verification/tiles.ts';
-import { readLeaves, readPublished, readTile } from './log-store.ts';
+import { lastUsed } from './last-used.ts';
+import { readLeaves, readPublished, readTile, type TileSource } from './log-store.ts';
 
 /** The tiles and entry bundles of the log as anybody may have them. */
 export interface LogTiles {
@@ -11,7 +12,7 @@ export interface LogTiles {
    */
   readonly serve: (id: TileId) => Promise<Buffer | undefined>;
   /** What is stored of a hash tile: for proofs, which see by themselves whether it fits. */
-  readonly read: (level: number, index: number) => Promise<Buffer | undefined>;
+  readonly read: TileSource;
 }
 
 type Level = TileId['level'];
@@ -26,7 +27,7 @@ const keptTiles = 2_000;
  * that are published never change again and are kept, those used last.
  */
 export function openLogTiles(db: Database): LogTiles {
-  const kept = new Map<string, Buffer>();
+  const kept = lastUsed<Buffer>(keptTiles);
   // The published size only grows: what a known one covers needs no new look.
   let known = 0;
   const publishedWidth = async ({ level, index, width }: TileId): Promise<number> => {
@@ -35,9 +36,11 @@ export function openLogTiles(db: Database): LogTiles {
   };
   const load = async (level: Level, index: number, width: number): Promise<Buffer | undefined> => {
     const key = `${level}/${index}`;
-    const bytes = kept.get(key) ?? (await readStored(db, { level, index, width }));
+    const final = kept.get(key);
+    if (final !== undefined) return final;
+    const bytes = await readStored(db, { level, index, width });
     const isFinal = tileWidth(level, index, known) === fullWidth && bytes?.length === fullWidth * itemLength(level);
-    if (bytes !== undefined && isFinal) keep(kept, key, bytes);
+    if (bytes !== undefined && isFinal) kept.set(key, bytes);
     return bytes;
   };
   return {
@@ -52,14 +55,6 @@ export function openLogTiles(db: Database): LogTiles {
     },
     read: (level, index) => load(level, index, fullWidth),
   };
-}
-
-function keep(kept: Map<string, Buffer>, key: string, bytes: Buffer): void {
-  // Put at the end: the one that was not asked for longest goes first.
-  kept.delete(key);
-  kept.set(key, bytes);
-  const [oldest] = kept.keys();
-  if (kept.size > keptTiles && oldest !== undefined) kept.delete(oldest);
 }
 
 async function readStored(db: Database, { level, index, width }: TileId): Promise<Buffer | undefined> {

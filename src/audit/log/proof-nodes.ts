@@ -1,5 +1,7 @@
 import { nodeHash, type ReadNodes } from '../../verification/merkle.ts';
 import { TileFault } from '../../verification/tiles.ts';
+import { lastUsed } from './last-used.ts';
+import type { TileSource } from './log-store.ts';
 
 const hashLength = 32;
 /** Tiles kept, each with its inner nodes: 16 KiB. */
@@ -10,17 +12,14 @@ const keptTiles = 64;
  * through it, which for neighbouring leaves is nearly all of the work.
  * @throws (rejects) TileFault when a tile is not there or too short
  */
-export function proofNodes(readTile: (level: number, index: number) => Promise<Buffer | undefined>): ReadNodes {
-  const kept = new Map<string, readonly (readonly Buffer[])[]>();
+export function proofNodes(readTile: TileSource): ReadNodes {
+  const kept = lastUsed<readonly (readonly Buffer[])[]>(keptTiles);
   const rowsOf = async (level: number, index: number): Promise<readonly (readonly Buffer[])[]> => {
     const key = `${level}/${index}`;
     const known = kept.get(key);
-    const rows = known ?? expand(await readTile(level, index), level, index);
-    // Moved to the end: the one that was not asked for longest goes first.
-    kept.delete(key);
+    if (known !== undefined) return known;
+    const rows = expand(await readTile(level, index), level, index);
     kept.set(key, rows);
-    const [oldest] = kept.keys();
-    if (kept.size > keptTiles && oldest !== undefined) kept.delete(oldest);
     return rows;
   };
   return async (ids) => {

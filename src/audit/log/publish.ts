@@ -4,10 +4,10 @@ import { judgeCheckpoint, type LogPolicy, type PolicyWitness, quorumMet } from '
 import { consistencyProof } from '../../verification/merkle.ts';
 import type { VerifierKey } from '../../verification/signed-note.ts';
 import { type AskWitnessDeps, askWitness, lastSeenBy, type NoAnswer, type Witness } from './ask-witness.ts';
+import { publishSize, readCosignatures, readCosignedSizes, storeCosignatures } from './checkpoint-store.ts';
 import { LogContradiction } from './log-fault.ts';
 import { readNewestCheckpoint } from './log-store.ts';
 import type { Step } from './sequence.ts';
-import { publishSize, readCosignatures, readCosignedSizes, storeCosignatures } from './sequence-store.ts';
 import { type Head, rootAt, tileNodes } from './sign-checkpoint.ts';
 
 /** What the log says of itself; a message and facts without data of a person. */
@@ -132,7 +132,8 @@ interface Round {
   lacks: boolean;
 }
 
-const asked = ({ name, key, url }: PolicyWitness): Witness | undefined =>
+/** Undefined for one without an address: it cosigns by other ways. */
+const askable = ({ name, key, url }: PolicyWitness): Witness | undefined =>
   url === undefined ? undefined : { name, key, url };
 
 /** How a witness is reached: nobody waits for it once the term is over. */
@@ -152,7 +153,7 @@ async function clearedToSign(deps: PublishDeps, round: Round, newest: Head): Pro
   const silent: string[] = [];
   await Promise.all(
     policy.witnesses.map(async (each) => {
-      const witness = asked(each);
+      const witness = askable(each);
       if (witness === undefined) return void silent.push(each.name);
       const seen = await lastSeenBy(client(witnessing, round), { witness, origin, logKeys, note: newest.note });
       if (seen.kind === 'inconsistent') throw new LogContradiction('witness_inconsistent', { witness: each.name });
@@ -255,7 +256,7 @@ async function cosignedSoFar(
 
 /** The cosignature of one witness, or none; what it is asked first may be answered with the size it knows. */
 async function cosigned(deps: PublishDeps, round: Round, each: PolicyWitness, head: Head) {
-  const witness = asked(each);
+  const witness = askable(each);
   if (witness === undefined) return [];
   let old = round.lastSizes.get(each.name) ?? 0;
   for (let attempt = 0; attempt < 2; attempt++) {

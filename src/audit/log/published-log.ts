@@ -1,18 +1,18 @@
 import type { Database } from '../../db/database.ts';
 import { Refusal } from '../../errors.ts';
 import type { HubKey } from '../../signing/key-store.ts';
-import { formatVerifierKey } from '../../verification/signed-note.ts';
 import { parseTilePath } from '../../verification/tiles.ts';
 import { formatProof } from '../../verification/tlog-proof.ts';
 import { readPublished } from './log-store.ts';
 import { openLogTiles } from './log-tiles.ts';
 import { proveRecord } from './prove.ts';
+import { logKeys } from './sign-checkpoint.ts';
 
 export interface PublishedLogDeps {
   readonly db: Database;
   /** Names the log and its key: the log's URL prefix without scheme. */
   readonly logOrigin: string;
-  /** Those of use `log` are published, active ones first. */
+  /** Those of use `log` are published. */
   readonly hubKeys: readonly HubKey[];
 }
 
@@ -22,7 +22,7 @@ export interface PublishedLog {
   readonly checkpoint: () => Promise<string>;
   /** A tile or bundle by its path under `tile/`. Rejects with `not_found` for what is none or lies beyond the checkpoint. */
   readonly tile: (path: string) => Promise<Buffer>;
-  /** Verifier keys, one a line. */
+  /** Verifier keys, one a line; the active one first. */
   readonly keys: string;
   /** The tlog-proof of a record. Rejects with `not_in_log_yet`, `record_unknown`, `stored_data_tampered`. */
   readonly proof: (recordId: string) => Promise<string>;
@@ -46,7 +46,9 @@ export function openPublishedLog({ db, logOrigin, hubKeys }: PublishedLogDeps): 
       if (bytes === undefined) throw new Refusal('not_found');
       return bytes;
     },
-    keys: verifierKeys(hubKeys, logOrigin),
+    keys: logKeys({ hubKeys }, logOrigin)
+      .map(({ text }) => `${text}\n`)
+      .join(''),
     proof: async (recordId) => {
       const proof = await proveRecord(db, recordId.toLowerCase(), tiles.read);
       if (proof.state === 'waiting') throw new Refusal('not_in_log_yet', { retryAfterSeconds });
@@ -55,13 +57,4 @@ export function openPublishedLog({ db, logOrigin, hubKeys }: PublishedLogDeps): 
       return formatProof({ index: leaf.leaf_index, path, note: checkpoint.note });
     },
   };
-}
-
-function verifierKeys(hubKeys: readonly HubKey[], name: string): string {
-  const logKeys = hubKeys.filter(({ use }) => use === 'log');
-  const ordered = [...logKeys.filter(({ until }) => until === null), ...logKeys.filter(({ until }) => until !== null)];
-  return ordered
-    .map(({ publicKey }) => publicKey.export({ format: 'der', type: 'spki' }).subarray(-32))
-    .map((raw) => `${formatVerifierKey({ name, type: 1, publicKey: raw })}\n`)
-    .join('');
 }

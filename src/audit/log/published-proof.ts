@@ -1,12 +1,11 @@
 import type { Database } from '../../db/database.ts';
 import type { HubKey } from '../../signing/key-store.ts';
-import { type Checkpoint, parseCheckpoint } from '../../verification/checkpoint.ts';
+import { parseCheckpoint } from '../../verification/checkpoint.ts';
 import { logEntry } from '../../verification/commitment.ts';
-import { inclusionProof, leafHash, verifyInclusion } from '../../verification/merkle.ts';
 import { openNote } from '../../verification/signed-note.ts';
-import { nodeReader, TileFault } from '../../verification/tiles.ts';
 import type { RecordRow } from '../store.ts';
-import { readLeafOf, readPublished, readTile } from './log-store.ts';
+import { readLeafOf, readPublished, storedTiles } from './log-store.ts';
+import { provenPath } from './prove.ts';
 import { logKeys } from './sign-checkpoint.ts';
 
 /** Why a record does not count as published: nobody outside could have noticed it yet. */
@@ -43,25 +42,7 @@ export async function whyNotPublished(
   if (leaf.leaf_index >= checkpoint.value.size) return 'not_covered';
   const entry = logEntry(row.kind, row.commitment);
   if (!leaf.entry.equals(entry)) return 'leaf_differs';
-  return (await isIncluded(db, { index: leaf.leaf_index, entry, checkpoint: checkpoint.value }))
-    ? undefined
-    : 'not_included';
-}
-
-async function isIncluded(
-  db: Database,
-  { index, entry, checkpoint }: { readonly index: number; readonly entry: Buffer; readonly checkpoint: Checkpoint },
-): Promise<boolean> {
-  const { size, root } = checkpoint;
-  try {
-    const path = await inclusionProof(
-      { index, size },
-      nodeReader((level, tile) => readTile(db, level, tile), size),
-    );
-    return verifyInclusion({ index, size, leafHash: leafHash(entry), path, root });
-  } catch (error) {
-    // Tiles that are missing or too short say the same as tiles that are wrong; the database's own failures are passed on.
-    if (error instanceof RangeError || error instanceof TileFault) return false;
-    throw error;
-  }
+  const claim = { index: leaf.leaf_index, entry, checkpoint: checkpoint.value };
+  const path = await provenPath(storedTiles(db), claim);
+  return path === undefined ? 'not_included' : undefined;
 }

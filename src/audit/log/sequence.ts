@@ -76,9 +76,7 @@ export async function sequenceBatch(
     const done = await db.kysely.transaction().execute(async (trx): Promise<Sequenced> => {
       const state = await lockState(trx);
       if (state?.epoch !== epoch) throw new Replaced();
-      if (state.size !== tree.size || !state.root.equals(rootOfTree(tree))) {
-        throw new LogContradiction('state_contradicts_memory', { size: state.size, remembered: tree.size });
-      }
+      requireRemembered(state, tree);
       at?.('locked');
       const claim = await claimRows(trx, keys, batchRows, asideAfter);
       const { numbered, entries } = await numberLeaves(trx, tree.size, claim.good);
@@ -101,6 +99,13 @@ export async function sequenceBatch(
     // Only a leaf that is there already, or an entry of wrong length, can be refused by the tables' own rules.
     if (isDataFault(error)) throw new LogContradiction('leaves_contradict', { size: tree.size });
     throw error;
+  }
+}
+
+/** The stored state under our epoch is what we remember; else somebody changed it past every sequencer. Throws LogContradiction. */
+export function requireRemembered(stored: { readonly size: number; readonly root: Buffer }, tree: GrowingTree): void {
+  if (stored.size !== tree.size || !stored.root.equals(rootOfTree(tree))) {
+    throw new LogContradiction('state_contradicts_memory', { size: stored.size, remembered: tree.size });
   }
 }
 

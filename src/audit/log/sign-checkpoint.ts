@@ -6,10 +6,10 @@ import { decodeBase64url } from '../../verification/encoding.ts';
 import { consistencyProof, emptyRoot, rootOfSize, verifyConsistency } from '../../verification/merkle.ts';
 import { formatVerifierKey, openNote, parseVerifierKey, type VerifierKey } from '../../verification/signed-note.ts';
 import { nodeReader, TileFault } from '../../verification/tiles.ts';
+import { type CheckpointRow, readCheckpoint, storeCheckpoint } from './checkpoint-store.ts';
 import { LogContradiction, Replaced } from './log-fault.ts';
-import { readTile } from './log-store.ts';
+import { storedTiles } from './log-store.ts';
 import type { Step } from './sequence.ts';
-import { type CheckpointRow, readCheckpoint, storeCheckpoint } from './sequence-store.ts';
 
 export interface SignDeps {
   readonly db: Database;
@@ -20,10 +20,11 @@ export interface SignDeps {
   readonly at?: ((step: Step) => void) | undefined;
 }
 
-/** The keys that checkpoints of this log may be signed with: the active one and the retired ones. */
+/** The keys that checkpoints of this log may be signed with: the active one first, then the retired ones. */
 export const logKeys = ({ hubKeys }: Pick<Keys, 'hubKeys'>, origin: string): VerifierKey[] =>
   hubKeys
     .filter(({ use }) => use === 'log')
+    .toSorted((a, b) => Number(b.state === 'active') - Number(a.state === 'active'))
     .flatMap(({ jwk }) => {
       const publicKey = decodeBase64url(jwk.x ?? '');
       const key =
@@ -103,7 +104,7 @@ function checkSigned({ keys, origin }: Pick<SignDeps, 'keys' | 'origin'>, { size
 }
 
 /** Nodes of the log with `size` leaves, from the database. */
-export const tileNodes = (db: Database, size: number) => nodeReader((level, index) => readTile(db, level, index), size);
+export const tileNodes = (db: Database, size: number) => nodeReader(storedTiles(db), size);
 
 async function tilesOrContradiction<T>(asked: Promise<T>, size: number): Promise<T> {
   try {

@@ -1,8 +1,9 @@
+import { readCheckpoint } from './checkpoint-store.ts';
 import type { GrowingTree } from './growing-tree.ts';
 import { LogContradiction } from './log-fault.ts';
 import { readNewestCheckpoint } from './log-store.ts';
 import { loadTree } from './sequence.ts';
-import { readCheckpoint } from './sequence-store.ts';
+import type { TakenLog } from './sequence-store.ts';
 import { checkHead, type Head, rootAt, type SignDeps, signEmpty } from './sign-checkpoint.ts';
 
 export interface TakenOver {
@@ -15,11 +16,7 @@ export interface TakenOver {
  * Everything that a sequencer remembers comes from here: the stored state, proved against its tiles, against the newest checkpoint and
  * against `remembered`, what this process saw signed before it had to start over. Throws LogContradiction, Replaced, or a database error.
  */
-export async function takeOver(
-  deps: SignDeps,
-  taken: { readonly epoch: number; readonly size: number; readonly root: Buffer },
-  remembered: Head | undefined,
-): Promise<TakenOver> {
+export async function takeOver(deps: SignDeps, taken: TakenLog, remembered: Head | undefined): Promise<TakenOver> {
   const { db } = deps;
   const tree = await loadTree(db, taken);
   const shown = await readNewestCheckpoint(db);

@@ -1,4 +1,5 @@
 import { parseCertificateIdentifier } from '../../verification/identifiers.ts';
+import { memberOf, textOf, textsOf } from '../body-values.ts';
 import type { Outcome } from '../entry.ts';
 import type { RecordBody } from '../record-body.ts';
 import { type About, type AccessFacts, type Bilingual, readableAccess } from './readable-access.ts';
@@ -197,8 +198,3 @@ const present = <T extends object>(members: T): { [K in keyof T]?: Exclude<T[K],
   };
 
 const same = (text: string): Bilingual => ({ zh: text, en: text });
-const memberOf = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-const textsOf = (value: unknown): string[] =>
-  Array.isArray(value) ? value.filter((each): each is string => typeof each === 'string') : [];

@@ -4,8 +4,7 @@ import type { Call } from '../../ids.ts';
 import type { IndexKeys } from '../../signing/data-keys.ts';
 import { checkHolder, type Holder } from '../../verification/identifiers.ts';
 import { type Entry, recordKinds } from '../entry.ts';
-import { type BodyErasure, erasureDates } from '../erasure/erasure-dates.ts';
-import type { ErasureKeys } from '../erasure/erasure-store.ts';
+import { type ErasedBodies, readErasedBodies } from '../erasure/erased-by.ts';
 import { openRecord, type RecordKeys } from '../open-record.ts';
 import type { Receipt, Recorder } from '../record.ts';
 import type { RecordBody } from '../record-body.ts';
@@ -42,7 +41,7 @@ interface Shown {
 /** One record in its holder's report. */
 export type ReportItem =
   | (Shown & AccessItem & { readonly state: 'shown' })
-  | (Shown & BodyErasure & { readonly state: 'erased' })
+  | (Shown & { readonly state: 'erased'; readonly erasedAt: Date })
   | (Shown & { readonly state: 'cannot_be_shown' });
 
 export interface AccessReport {
@@ -53,7 +52,7 @@ export interface AccessReport {
 
 export interface AccessReportDeps {
   readonly db: Database;
-  readonly keys: RecordKeys & ReleaseKeys & ErasureKeys & Pick<IndexKeys, 'holderKey' | 'everyHolderKey'>;
+  readonly keys: RecordKeys & ReleaseKeys & Pick<IndexKeys, 'holderKey' | 'everyHolderKey'>;
   readonly record: Recorder;
   readonly names: () => Promise<ReportNames>;
   /** Holders (as pseudonyms) of each of these certificates; one that is missing is nobody's. */
@@ -198,14 +197,10 @@ async function itemsOf(
   const bodies = opened.flatMap(({ record }) => (record.state === 'whole' ? [record.opened.body] : []));
   const own = new Set(holderKeys.map((key) => key.toString('hex')));
   const isReader = (subject: string): boolean => own.has(subject);
-  const [holders, names, erasures] = await Promise.all([
+  const [holders, names, erased] = await Promise.all([
     deps.holdersOf(sharedCertificates(bodies)),
     deps.names(),
-    erasureDates(
-      deps,
-      opened.flatMap(({ row, record }) => (record.state === 'erased' ? [row] : [])),
-      (kind) => kindNames.get(kind),
-    ),
+    opened.some(({ record }) => record.state === 'erased') ? erasedBodies(deps) : undefined,
   ]);
   const holds = (identifier: string): boolean =>
     holders.get(identifier)?.some((key) => isReader(key.toString('hex'))) === true;
@@ -216,18 +211,22 @@ async function itemsOf(
     if (record.state === 'whole') {
       return { ...shown, state: 'shown', ...accessItem(record.opened.body, release, reader) };
     }
-    const erasure = erasures.get(row.record_id);
-    // A body that nobody had approved to erase was not erased but taken away; one whose key is gone may have a key that was destroyed.
-    if (record.state === 'erased' && (erasure !== undefined || row.body !== null)) {
-      const on = erasure?.erasedAt && deps.day(erasure.erasedAt);
-      return { ...shown, state: 'erased', ...erasure, sentence: readableErased(day, on) };
+    // What no executed erasure covers was not erased but taken away.
+    const erasure = record.state === 'erased' ? erased?.coverOf(row) : undefined;
+    if (erasure !== undefined) {
+      const sentence = readableErased(day, deps.day(erasure.at));
+      return { ...shown, state: 'erased', erasedAt: erasure.at, sentence };
     }
     deps.tampered('records', row.record_id);
     return { ...shown, state: 'cannot_be_shown', sentence: readableTampered(day) };
   });
 }
 
-const kindNames = new Map<number, string>(Object.entries(recordKinds).map(([name, number]) => [number, name]));
+async function erasedBodies({ db, keys, tampered }: AccessReportDeps): Promise<ErasedBodies> {
+  const erased = await readErasedBodies(db, keys);
+  for (const recordId of erased.tampered) tampered('records', recordId);
+  return erased;
+}
 
 /** Certificates of records that concern several people: of these must be known whose they are. */
 const sharedCertificates = (bodies: readonly RecordBody[]): string[] => [

@@ -49,14 +49,10 @@ export function readableAccess(facts: AccessFacts): Bilingual {
 }
 
 /** The sentence of a record whose body was erased. `recordedOn` and `erasedOn` are days of the city. */
-export function readableErased(recordedOn: string, erasedOn?: string): Bilingual {
-  return {
-    zh: `${recordedOn}有一条与您有关的记录，其内容已${erasedOn === undefined ? '' : `于${erasedOn}`}依法清除，日志中仍留有凭证。`,
-    en:
-      `A record concerning you was made on ${recordedOn}. Its content was lawfully erased` +
-      `${erasedOn === undefined ? '' : ` on ${erasedOn}`}; the log still holds its place.`,
-  };
-}
+export const readableErased = (recordedOn: string, erasedOn: string): Bilingual => ({
+  zh: `${recordedOn}有一条与您有关的记录，其内容已于${erasedOn}依法清除，日志中仍留有凭证。`,
+  en: `A record concerning you was made on ${recordedOn}. Its content was lawfully erased on ${erasedOn}; the log still holds its place.`,
+});
 
 /** The sentence of a record that fails its check. */
 export const readableTampered = (recordedOn: string): Bilingual => ({
