@@ -3,13 +3,12 @@ import type { Database } from '../../db/database.ts';
 import type { Tables } from '../../db/tables.ts';
 import type { EncryptionKeys } from '../../signing/data-keys.ts';
 import { canonicalJson } from '../../verification/canonical-json.ts';
-import type { FoundRow, Position } from '../search/search-store.ts';
+import { type FoundRow, micros, newest, newestOfRare, type Position, timeOf } from '../search/search-store.ts';
 import { recordColumns } from '../store.ts';
 
 /** Records of one holder for the holder's own eyes, and the table record_releases. Nothing read here is proved yet. */
 
 const columns = recordColumns.join(', ');
-const micros = '(extract(epoch from recorded_at) * 1000000)::bigint as micros';
 
 /**
  * Everything that could show at $3, and no row more than must be looked at: what was never under secrecy, what has come out of it,
@@ -20,18 +19,17 @@ const mayShow = `kind = any ($2::smallint[]) and recorded_at >= $4::timestamptz 
   and recorded_at <= $6::timestamptz and (recorded_at, record_id) < ($6::timestamptz, $7::uuid)
   and (release_at is null or release_at <= $3::timestamptz or exists (
     select from record_releases r where r.record_id = records.record_id and r.release_at <= $3::timestamptz))`;
-const newest = 'order by recorded_at desc, record_id desc limit $8';
 
 const candidates = {
   name: 'records_of_holder',
   // One ordered walk of the index per key generation; the few records that concern the holder beside others come by their own index.
   text: `select * from (
       select asked.* from unnest($1::bytea[]) as own(key) cross join lateral (
-        select ${columns}, ${micros} from records where holder_key = own.key and ${mayShow} ${newest}) as asked
+        select ${columns}, ${micros} from records where holder_key = own.key and ${mayShow} order by ${newest} limit $8) as asked
       union all
       (select ${columns}, ${micros} from records where other_holder_keys && $1::bytea[]
-        and coalesce(holder_key <> all ($1::bytea[]), true) and ${mayShow} ${newest})
-    ) as found ${newest}`,
+        and coalesce(holder_key <> all ($1::bytea[]), true) and ${mayShow} order by ${newestOfRare} limit $8)
+    ) as found order by ${newest} limit $8`,
 };
 
 export interface CandidateQuery {
@@ -48,7 +46,7 @@ export interface CandidateQuery {
 }
 
 /** Candidates newest first, by time and id. */
-export async function selectCandidates(db: Database, query: CandidateQuery): Promise<FoundRow[]> {
+export async function selectCandidates(db: Pick<Database, 'query'>, query: CandidateQuery): Promise<FoundRow[]> {
   const { holderKeys, kinds, at, from, until, before, limit } = query;
   return db.query<FoundRow>(candidates, [
     [...holderKeys],
@@ -60,12 +58,6 @@ export async function selectCandidates(db: Database, query: CandidateQuery): Pro
     before?.recordId ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff',
     limit,
   ]);
-}
-
-/** Microseconds since 1970 as PostgreSQL reads them without loss. */
-function timeOf(at: number): string {
-  const millis = Math.floor(at / 1000);
-  return new Date(millis).toISOString().replace('Z', `${String(at - millis * 1000).padStart(3, '0')}Z`);
 }
 
 /** A change of the time from which a lookup under secrecy shows in its holder's report. */

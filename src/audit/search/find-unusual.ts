@@ -41,41 +41,53 @@ export async function findUnusual(
   return { findings: byRule.flatMap((found) => found.slice(0, listedPerRule)), more };
 }
 
+/** What each span holds, one after the other. */
+async function* rowsOf<S extends Span, Row>(
+  inTime: () => void,
+  spans: readonly S[],
+  ask: (span: S) => Promise<readonly Row[]>,
+): AsyncGenerator<{ readonly at: number; readonly span: S; readonly row: Row }> {
+  for (const [at, span] of spans.entries()) {
+    inTime();
+    for (const row of await ask(span)) yield { at, span, row };
+  }
+}
+
 /** Each client's distinct holders of a day against its own days before. */
 async function unusualClients({ db, calendar, inTime }: UnusualDeps, days: readonly Day[]): Promise<Finding[]> {
   const findings: Finding[] = [];
   const habits = new Map<string, number[]>();
-  for (const [at, day] of [...daysBefore(calendar, days), ...days].entries()) {
-    inTime();
-    for (const { id, n } of await holdersPerClient(db, day)) {
-      const counts = habits.get(id) ?? [];
-      const usual = usualHolders(counts.slice(Math.max(0, at - unusualRules.habitDays), at));
-      if (at >= unusualRules.habitDays && n > usual) {
-        const search = { clientId: id, ...spanOf(day) };
-        findings.push(finding('many_holders_by_client', { count: n, usual, when: day.day }, search));
-      }
-      // By day, so that a day without anything leaves a hole and not a shift.
-      counts[at] = n;
-      habits.set(id, counts);
+  const all = [...daysBefore(calendar, days), ...days];
+  for await (const { at, span: day, row } of rowsOf(inTime, all, (each) => holdersPerClient(db, each))) {
+    const { client_id: clientId, n } = row;
+    const counts = habits.get(clientId) ?? [];
+    const usual = usualHolders(counts.slice(Math.max(0, at - unusualRules.habitDays), at));
+    if (at >= unusualRules.habitDays && n > usual) {
+      findings.push(
+        finding('many_holders_by_client', { count: n, usual, when: day.day }, { clientId, ...spanOf(day) }),
+      );
     }
+    // By day, so that a day without anything leaves a hole and not a shift.
+    counts[at] = n;
+    habits.set(clientId, counts);
   }
   return findings;
 }
 
+/** The busiest officers' distinct holders of a day against their own days before. */
 async function unusualOfficers({ db, calendar, inTime }: UnusualDeps, days: readonly Day[]): Promise<Finding[]> {
-  const busy: { day: Day; id: Buffer; n: number }[] = [];
-  for (const day of days) {
-    inTime();
-    busy.push(...(await busyOfficers(db, day)).map(({ id, n }) => ({ day, id, n })));
+  const busy: { readonly day: Day; readonly officerKey: Buffer; readonly n: number }[] = [];
+  for await (const { span: day, row } of rowsOf(inTime, days, (each) => busyOfficers(db, each))) {
+    busy.push({ day, officerKey: row.officer_key, n: row.n });
   }
   const findings: Finding[] = [];
-  for (const { day, id, n } of busy.toSorted((a, b) => b.n - a.n).slice(0, officersAsked)) {
+  for (const { day, officerKey, n } of busy.toSorted((a, b) => b.n - a.n).slice(0, officersAsked)) {
     inTime();
     const [first] = daysBefore(calendar, [day]);
     const before = { from: first?.from ?? day.from, until: day.from };
-    const usual = usualHolders(await holdersPerDayOf(db, id, before, calendar.timeZone));
+    const usual = usualHolders(await holdersPerDayOf(db, officerKey, before, calendar.timeZone));
     if (n <= usual) continue;
-    const search = { officerKey: shownKey(id), ...spanOf(day) };
+    const search = { officerKey: shownKey(officerKey), ...spanOf(day) };
     findings.push(finding('many_holders_by_officer', { count: n, usual, when: day.day }, search));
   }
   return findings;
@@ -85,44 +97,35 @@ async function unusualNights({ db, calendar, inTime }: UnusualDeps, days: readon
   const findings: Finding[] = [];
   // A window ends when a night does: a night in two halves could stay below what either counts.
   const windows = windowsOf(days, unusualRules.workFrom * hourMs);
-  for (const window of windows) {
-    inTime();
-    for (const { client_id, officer_key, night, first, last, n } of await offHours(db, window, calendar.timeZone)) {
-      const search = {
-        ...(client_id !== null && { clientId: client_id }),
-        ...(officer_key !== null && { officerKey: shownKey(officer_key) }),
-        from: first,
-        until: new Date(last.getTime() + 1),
-      };
-      const facts = { count: n, usual: unusualRules.offHoursAccesses, when: night };
-      findings.push(finding('off_hours', facts, search));
-    }
+  for await (const { row } of rowsOf(inTime, windows, (each) => offHours(db, each, calendar.timeZone))) {
+    const search = {
+      clientId: row.client_id,
+      ...(row.officer_key !== null && { officerKey: shownKey(row.officer_key) }),
+      from: row.first,
+      until: new Date(row.last.getTime() + 1),
+    };
+    const facts = { count: row.n, usual: unusualRules.offHoursAccesses, when: row.night };
+    findings.push(finding('off_hours', facts, search));
   }
   return findings;
 }
 
 async function soughtByMany({ db, inTime }: UnusualDeps, days: readonly Day[]): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const window of windowsOf(days)) {
-    inTime();
-    for (const { id, n } of await soughtHolders(db, window)) {
-      const facts = { count: n, usual: unusualRules.departmentsOfHolder - 1, when: window.day };
-      const search = { holderKey: shownKey(id), ...spanOf(window) };
-      findings.push(finding('holder_asked_by_many_departments', facts, search));
-    }
+  for await (const { span, row } of rowsOf(inTime, windowsOf(days), (each) => soughtHolders(db, each))) {
+    const facts = { count: row.n, usual: unusualRules.departmentsOfHolder - 1, when: span.day };
+    const search = { holderKey: shownKey(row.holder_key), ...spanOf(span) };
+    findings.push(finding('holder_asked_by_many_departments', facts, search));
   }
   return findings;
 }
 
 async function casesOfMany({ db, inTime }: UnusualDeps, days: readonly Day[]): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const window of windowsOf(days)) {
-    inTime();
-    for (const { case_key, department_code, n } of await sharedCases(db, window)) {
-      const facts = { count: n, usual: unusualRules.holdersOfCase - 1, when: window.day };
-      const search = { caseKey: shownKey(case_key), departmentCode: department_code, ...spanOf(window) };
-      findings.push(finding('case_number_across_holders', facts, search));
-    }
+  for await (const { span, row } of rowsOf(inTime, windowsOf(days), (each) => sharedCases(db, each))) {
+    const facts = { count: row.n, usual: unusualRules.holdersOfCase - 1, when: span.day };
+    const search = { caseKey: shownKey(row.case_key), departmentCode: row.department_code, ...spanOf(span) };
+    findings.push(finding('case_number_across_holders', facts, search));
   }
   return findings;
 }

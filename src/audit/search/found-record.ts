@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.ts';
 import type { Officer } from '../../ids.ts';
-import { type Outcome, type RecordedPurpose, type RecordKind, recordKinds } from '../entry.ts';
+import { kindName, type Outcome, type RecordedPurpose, type RecordKind } from '../entry.ts';
 import { type ErasedBodies, type ErasedBy, readErasedBodies } from '../erasure/erased-by.ts';
 import { type OpenedRecord, openRecord, type RecordFault, type RecordKeys } from '../open-record.ts';
 import type { RecordBody } from '../record-body.ts';
@@ -35,7 +35,7 @@ export interface FoundRecord {
   readonly state: 'whole' | 'erased' | 'tampered';
   readonly fault?: RecordFault;
   /** Of an erased record: by what right. Absent when by none. */
-  readonly erasedBy?: ErasedBy;
+  readonly erasedBy?: Pick<ErasedBy, 'erasureId' | 'recordId'>;
   /** From the body: on whose behalf, why, and which fields of which type. */
   readonly officer?: Officer;
   readonly purpose?: RecordedPurpose;
@@ -83,13 +83,12 @@ export async function foundRecords(
     if (each.state === 'tampered' || (each.state === 'erased' && erasedBy === undefined)) {
       tampered('records', each.recordId);
     }
-    return erasedBy === undefined ? each : { ...each, erasedBy };
+    if (erasedBy === undefined) return each;
+    const { erasureId, recordId } = erasedBy;
+    return { ...each, erasedBy: { erasureId, recordId } };
   });
 }
 
-const kindNames = new Map<number, RecordKind>(
-  Object.entries(recordKinds).map(([name, number]) => [number, name as RecordKind]),
-);
 const outcomes: readonly string[] = ['answered', 'refused', 'failed', 'done'] satisfies Outcome[];
 
 function fromColumns(row: RecordRow) {
@@ -97,7 +96,7 @@ function fromColumns(row: RecordRow) {
   return {
     recordId: row.record_id,
     recordedAt: row.recorded_at,
-    kind: kindNames.get(row.kind) ?? ('unknown' as const),
+    kind: kindName(row.kind) ?? ('unknown' as const),
     action: row.action,
     outcome: outcomes.includes(row.outcome) ? (row.outcome as Outcome) : ('unknown' as const),
     ...present({ code: row.code, clientId: row.client_id, departmentCode: row.department_code }),

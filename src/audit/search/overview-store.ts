@@ -1,5 +1,6 @@
 import type { Database } from '../../db/database.ts';
 import { recordKinds } from '../entry.ts';
+import type { RecordRow } from '../store.ts';
 import { unusualRules } from './unusual.ts';
 
 /**
@@ -50,39 +51,73 @@ export async function countDay(db: Database, { from, until }: Span): Promise<Cou
   return db.query<Count>(statement, [from, until]);
 }
 
-export interface HoldersOf {
-  readonly id: string;
+type Grouping = 'client_id' | 'officer_key' | 'holder_key' | 'case_key' | 'department_code';
+type Counted<Groups extends Grouping> = { readonly [Group in Groups]: NonNullable<RecordRow[Group]> } & {
   readonly n: number;
+};
+
+/** The accesses of a span ($1, $2) on which none of these columns is empty. */
+const accessesWith = (...columns: readonly Grouping[]): string =>
+  `from records where kind = ${recordKinds.access} and recorded_at >= $1 and recorded_at < $2
+    ${columns.map((column) => `and ${column} is not null`).join(' ')}`;
+
+interface DistinctCount<Groups extends Grouping> {
+  /** Of the statement. */
+  readonly name: string;
+  readonly groups: readonly Groups[];
+  readonly counted: Grouping;
+  /** Groups with fewer are left out. */
+  readonly atLeast: number;
+  readonly limit: number;
+}
+
+/** A count of distinct values per group, greatest first. */
+function distinctPer<Groups extends Grouping>({ name, groups, counted, atLeast, limit }: DistinctCount<Groups>) {
+  const by = groups.join(', ');
+  const statement = {
+    name,
+    text: `select ${by}, count(distinct ${counted}) as n ${accessesWith(...groups, counted)}
+      group by ${by} having count(distinct ${counted}) >= ${atLeast} order by n desc, ${by} limit ${limit}`,
+  };
+  return (db: Database, { from, until }: Span): Promise<Counted<Groups>[]> =>
+    db.query<Counted<Groups>>(statement, [from, until]);
 }
 
 /** Distinct holders asked about, per client; one day. */
-export async function holdersPerClient(db: Database, { from, until }: Span): Promise<HoldersOf[]> {
-  const statement = {
-    name: 'overview_clients',
-    text: `select client_id as id, count(distinct holder_key) as n from records
-      where kind = ${recordKinds.access} and client_id is not null and holder_key is not null
-        and recorded_at >= $1 and recorded_at < $2
-      group by client_id order by n desc limit 2000`,
-  };
-  return db.query<HoldersOf>(statement, [from, until]);
-}
+export const holdersPerClient = distinctPer({
+  name: 'overview_clients',
+  groups: ['client_id'],
+  counted: 'holder_key',
+  atLeast: 1,
+  limit: 2_000,
+});
 
-export interface HoldersOfOfficer {
-  readonly id: Buffer;
-  readonly n: number;
-}
+/** Officers who asked about more distinct holders on a day than anybody's `fewHolders`. */
+export const busyOfficers = distinctPer({
+  name: 'overview_officers',
+  groups: ['officer_key'],
+  counted: 'holder_key',
+  atLeast: unusualRules.fewHolders + 1,
+  limit: 50,
+});
 
-/** Officers who asked about more distinct holders on a day than anybody's `fewHolders`, greatest first. */
-export async function busyOfficers(db: Database, { from, until }: Span): Promise<HoldersOfOfficer[]> {
-  const statement = {
-    name: 'overview_officers',
-    text: `select officer_key as id, count(distinct holder_key) as n from records
-      where kind = ${recordKinds.access} and officer_key is not null and holder_key is not null
-        and recorded_at >= $1 and recorded_at < $2
-      group by officer_key having count(distinct holder_key) > ${unusualRules.fewHolders} order by n desc limit 50`,
-  };
-  return db.query<HoldersOfOfficer>(statement, [from, until]);
-}
+/** Holders about whom many departments asked. */
+export const soughtHolders = distinctPer({
+  name: 'overview_sought',
+  groups: ['holder_key'],
+  counted: 'department_code',
+  atLeast: unusualRules.departmentsOfHolder,
+  limit: 50,
+});
+
+/** Case numbers of a department under which many holders were asked about. */
+export const sharedCases = distinctPer({
+  name: 'overview_cases',
+  groups: ['case_key', 'department_code'],
+  counted: 'holder_key',
+  atLeast: unusualRules.holdersOfCase,
+  limit: 50,
+});
 
 /** Distinct holders of one officer on each day of a span on which there were any, by the city's calendar. */
 export async function holdersPerDayOf(
@@ -93,15 +128,14 @@ export async function holdersPerDayOf(
 ): Promise<number[]> {
   const statement = {
     name: 'overview_officer_days',
-    text: `select count(distinct holder_key) as n from records
-      where kind = ${recordKinds.access} and officer_key = $1 and holder_key is not null and recorded_at >= $2 and recorded_at < $3
+    text: `select count(distinct holder_key) as n ${accessesWith('holder_key')} and officer_key = $3
       group by (recorded_at at time zone $4)::date`,
   };
-  return (await db.query<{ n: number }>(statement, [officerKey, from, until, timeZone])).map(({ n }) => n);
+  return (await db.query<{ n: number }>(statement, [from, until, officerKey, timeZone])).map(({ n }) => n);
 }
 
 export interface OffHours {
-  readonly client_id: string | null;
+  readonly client_id: string;
   readonly officer_key: Buffer | null;
   /** The day on whose evening the night began, or the day of the weekend. */
   readonly night: string;
@@ -119,41 +153,11 @@ export async function offHours(db: Database, { from, until }: Span, timeZone: st
         min(recorded_at) as first, max(recorded_at) as last, count(*) as n
       from (
         select client_id, officer_key, recorded_at, clock, (clock - interval '${workFrom} hours')::date as night
-        from (select client_id, officer_key, recorded_at, recorded_at at time zone $3 as clock from records
-          where kind = ${recordKinds.access} and client_id is not null and recorded_at >= $1 and recorded_at < $2) as accesses
+        from (select client_id, officer_key, recorded_at, recorded_at at time zone $3 as clock
+          ${accessesWith('client_id')}) as accesses
       ) as nights
       where extract(isodow from night) > 5 or extract(hour from clock) < ${workFrom} or extract(hour from clock) >= ${workUntil}
       group by client_id, officer_key, night having count(*) > ${offHoursAccesses} order by n desc limit 50`,
   };
   return db.query<OffHours>(statement, [from, until, timeZone]);
-}
-
-/** Holders about whom many departments asked, greatest first. */
-export async function soughtHolders(db: Database, { from, until }: Span): Promise<HoldersOfOfficer[]> {
-  const statement = {
-    name: 'overview_sought',
-    text: `select holder_key as id, count(distinct department_code) as n from records
-      where kind = ${recordKinds.access} and holder_key is not null and department_code is not null
-        and recorded_at >= $1 and recorded_at < $2
-      group by holder_key having count(distinct department_code) >= ${unusualRules.departmentsOfHolder} order by n desc limit 50`,
-  };
-  return db.query<HoldersOfOfficer>(statement, [from, until]);
-}
-
-export interface SharedCase {
-  readonly case_key: Buffer;
-  readonly department_code: string;
-  readonly n: number;
-}
-
-/** Case numbers under which many holders were asked about, greatest first. */
-export async function sharedCases(db: Database, { from, until }: Span): Promise<SharedCase[]> {
-  const statement = {
-    name: 'overview_cases',
-    text: `select case_key, department_code, count(distinct holder_key) as n from records
-      where kind = ${recordKinds.access} and case_key is not null and department_code is not null and holder_key is not null
-        and recorded_at >= $1 and recorded_at < $2
-      group by case_key, department_code having count(distinct holder_key) >= ${unusualRules.holdersOfCase} order by n desc limit 50`,
-  };
-  return db.query<SharedCase>(statement, [from, until]);
 }

@@ -1,4 +1,3 @@
-import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../../db/database.ts';
 import { faultCode } from '../../db/fault.ts';
 import { Refusal } from '../../errors.ts';
@@ -25,81 +24,99 @@ export interface RecordPageAsked {
   readonly limit: number;
 }
 
-const columns = sql.raw(recordColumns.join(', '));
-const micros = sql.raw('(extract(epoch from recorded_at) * 1000000)::bigint as micros');
+type ValueDatabase = Pick<Database, 'queryByValues'>;
+
+const columns = recordColumns.join(', ');
+/** The time of a record without loss, for cursors. */
+export const micros = '(extract(epoch from recorded_at) * 1000000)::bigint as micros';
 
 /**
- * Records newest first. Not a named statement on purpose: each combination of axes is planned with its own values, since the best way
- * for a rare value (its index) and for a common one (the time index, backwards, until the page is full) are worlds apart.
+ * Records newest first. Without a name on purpose: each combination of axes is planned with its own values, since the best way for a
+ * rare value (its index) and for a common one (the time index, backwards, until the page is full) are worlds apart.
  * @throws Refusal `search_too_broad` when the statement took longer than the server allows
  */
-export async function selectRecords(db: Database, asked: RecordPageAsked): Promise<FoundRow[]> {
-  return ask<FoundRow>(db, asked, sql`${columns}, ${micros}`);
+export async function selectRecords(db: ValueDatabase, asked: RecordPageAsked): Promise<FoundRow[]> {
+  return ask<FoundRow>(db, asked, `${columns}, ${micros}`);
 }
 
 /** Where a record is: the key of its row, and its place in the order of a search. */
 export type RecordPlace = Pick<FoundRow, 'lane' | 'record_id' | 'recorded_at' | 'micros'>;
 
 /** The same order, without what the records say: for who wants to know which they are. */
-export async function selectPlaces(db: Database, asked: RecordPageAsked): Promise<RecordPlace[]> {
-  return ask<RecordPlace>(db, asked, sql`lane, record_id, recorded_at, ${micros}`);
+export async function selectPlaces(db: ValueDatabase, asked: RecordPageAsked): Promise<RecordPlace[]> {
+  return ask<RecordPlace>(db, asked, `lane, record_id, recorded_at, ${micros}`);
 }
 
-async function ask<T>(
-  db: Database,
-  { filter, before, limit }: RecordPageAsked,
-  list: RawBuilder<unknown>,
-): Promise<T[]> {
-  const common = [...conditionsOf(filter), ...(before === undefined ? [] : behind(before))];
-  const newest = sql`order by recorded_at desc, record_id desc limit ${limit}`;
-  const from = (own: readonly RawBuilder<unknown>[]): RawBuilder<unknown> => {
-    const all = [...own, ...common];
-    const where = all.length === 0 ? sql`` : sql`where ${sql.join(all, sql` and `)}`;
-    return sql`select ${list} from records ${where} ${newest}`;
-  };
-  const { holderKeys } = filter;
-  // Two arms, each with an index that fits: an OR over both would read everything about a holder before it sorts.
-  const query =
-    holderKeys === undefined
-      ? from([])
-      : sql`select * from ((${from([oneOf('holder_key', holderKeys)])}) union all (${from([
-          sql`other_holder_keys && ${[...holderKeys]}::bytea[]`,
-          sql`coalesce(holder_key <> all (${[...holderKeys]}::bytea[]), true)`,
-        ])})) as found ${newest}`;
+async function ask<T extends object>(db: ValueDatabase, asked: RecordPageAsked, list: string): Promise<T[]> {
+  const values: unknown[] = [];
+  const text = textOf(asked, list, (value) => `$${values.push(value)}`);
   try {
-    return (await sql<T>`${query}`.execute(db.kysely)).rows;
+    return await db.queryByValues<T>(text, values);
   } catch (error) {
     throw faultCode(error) === '57014' ? new Refusal('search_too_broad', {}, { cause: error }) : error;
   }
 }
 
-function conditionsOf(filter: RecordFilter): RawBuilder<unknown>[] {
+/** Takes a value for the statement and gives what stands for it in the text. */
+type Parameter = (value: unknown) => string;
+
+function textOf({ filter, before, limit }: RecordPageAsked, list: string, parameter: Parameter): string {
+  const common = [...conditionsOf(filter, parameter), ...(before === undefined ? [] : behind(before, parameter))];
+  const most = parameter(limit);
+  const arm = (own: readonly string[], order: string): string => {
+    const all = [...own, ...common];
+    const where = all.length === 0 ? '' : `where ${all.join(' and ')}`;
+    return `select ${list} from records ${where} order by ${order} limit ${most}`;
+  };
+  const order = filter.certificate === undefined ? newest : newestOfRare;
+  const { holderKeys } = filter;
+  if (holderKeys === undefined) return arm([], order);
+  const keys = `${parameter(holderKeys)}::bytea[]`;
+  const others = [`other_holder_keys && ${keys}`, `coalesce(holder_key <> all (${keys}), true)`];
+  // Two arms, each with an index that fits: an OR over both would read everything about a holder before it sorts.
+  return `select * from ((${arm([oneOf('holder_key', holderKeys, parameter)], order)}) union all (${arm(others, newestOfRare)})) as found
+    order by ${newest} limit ${most}`;
+}
+
+/** Newest first. */
+export const newest = 'recorded_at desc, record_id desc';
+
+/**
+ * The same order, written so that no index has it: what is asked by a list of names that hardly repeat (a certificate, a further holder)
+ * is found through the index of that list and sorted. Of such names PostgreSQL has no statistics; it takes one row of two hundred to
+ * fit, and would walk back in time through all records there are in the hope of a full page.
+ */
+export const newestOfRare = "recorded_at + interval '0' desc, record_id desc";
+
+function conditionsOf(filter: RecordFilter, parameter: Parameter): string[] {
   const { officerKeys, caseKeys, certificate, certificateTypeCode, kinds, from, until } = filter;
   const conditions = plainAxes.flatMap(([name, column]) =>
-    filter[name] === undefined ? [] : [sql`${sql.ref(column)} = ${filter[name]}`],
+    filter[name] === undefined ? [] : [`${column} = ${parameter(filter[name])}`],
   );
-  if (officerKeys !== undefined) conditions.push(oneOf('officer_key', officerKeys));
-  if (caseKeys !== undefined) conditions.push(oneOf('case_key', caseKeys));
-  if (certificate !== undefined) conditions.push(sql`certificates @> ${[certificate]}::text[]`);
-  if (certificateTypeCode !== undefined) conditions.push(sql`certificate_types @> ${[certificateTypeCode]}::text[]`);
-  if (kinds !== undefined) conditions.push(sql`kind = any (${[...kinds]}::smallint[])`);
-  if (from !== undefined) conditions.push(sql`recorded_at >= ${from}`);
-  if (until !== undefined) conditions.push(sql`recorded_at < ${until}`);
+  if (officerKeys !== undefined) conditions.push(oneOf('officer_key', officerKeys, parameter));
+  if (caseKeys !== undefined) conditions.push(oneOf('case_key', caseKeys, parameter));
+  if (certificate !== undefined) conditions.push(`certificates @> ${parameter([certificate])}::text[]`);
+  if (certificateTypeCode !== undefined) {
+    conditions.push(`certificate_types @> ${parameter([certificateTypeCode])}::text[]`);
+  }
+  if (kinds !== undefined) conditions.push(`kind = any (${parameter(kinds)}::smallint[])`);
+  if (from !== undefined) conditions.push(`recorded_at >= ${parameter(from)}::timestamptz`);
+  if (until !== undefined) conditions.push(`recorded_at < ${parameter(until)}::timestamptz`);
   return conditions;
 }
 
 /** One key by equality: the order of its index is then the order of the page. */
-const oneOf = (column: string, keys: readonly Buffer[]): RawBuilder<unknown> =>
-  keys.length === 1 ? sql`${sql.ref(column)} = ${keys[0]}` : sql`${sql.ref(column)} = any (${[...keys]}::bytea[])`;
+const oneOf = (column: string, keys: readonly Buffer[], parameter: Parameter): string =>
+  keys.length === 1 ? `${column} = ${parameter(keys[0])}` : `${column} = any (${parameter(keys)}::bytea[])`;
 
 /** The first condition alone lets the planner leave out partitions. */
-function behind({ micros: at, recordId }: Position): RawBuilder<unknown>[] {
-  const time = sql`${timeOf(at)}::timestamptz`;
-  return [sql`recorded_at <= ${time}`, sql`(recorded_at, record_id) < (${time}, ${recordId}::uuid)`];
+function behind({ micros: at, recordId }: Position, parameter: Parameter): string[] {
+  const time = `${parameter(timeOf(at))}::timestamptz`;
+  return [`recorded_at <= ${time}`, `(recorded_at, record_id) < (${time}, ${parameter(recordId)}::uuid)`];
 }
 
 /** Microseconds since 1970 as PostgreSQL reads them without loss. */
-function timeOf(at: number): string {
+export function timeOf(at: number): string {
   const millis = Math.floor(at / 1000);
   return new Date(millis).toISOString().replace('Z', `${String(at - millis * 1000).padStart(3, '0')}Z`);
 }
@@ -142,7 +159,7 @@ async function selectNear(db: Database, recordId: string): Promise<RecordRow | u
   if (made > Date.UTC(9000, 0)) return undefined;
   const statement = {
     name: 'records_near',
-    text: `select ${recordColumns.join(', ')} from records where recorded_at >= $1 and recorded_at < $2 and record_id = $3 limit 1`,
+    text: `select ${columns} from records where recorded_at >= $1 and recorded_at < $2 and record_id = $3 limit 1`,
   };
   const [row] = await db.query<RecordRow>(statement, [new Date(made - nearMs), new Date(made + nearMs), recordId]);
   return row;

@@ -79,7 +79,7 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] ?? 0) + upper) / 2;
 }
 
-/** Why a finding is listed. `who` is a client or what else is no person's data. */
+/** Why a finding is listed, by numbers and the day (yyyy-mm-dd): nothing in it is a person's data. */
 export const wordsOf: Readonly<
   Record<FindingRule, (facts: { readonly count: number; readonly usual: number; readonly when: string }) => Words>
 > = {
