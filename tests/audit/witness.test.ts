@@ -118,7 +118,7 @@ await t.test('every refusal has its status and leaves the memory as it was', asy
   const stranger = smallLog(origin);
   const other = smallLog('other.example.gov/log');
   const text = checkpointText(origin, 7, log.root(7));
-  const wrongLine = log.note(7).replace(/(— \S+ .{20})./, (_all, start: string) => `${start}A`);
+  const wrongLine = log.note(7).replace(/(?<=— \S+ .{20})./, (each) => (each === 'A' ? 'B' : 'A'));
   const path = log.path(5, 7);
   const cases: readonly (readonly [string, string, number])[] = [
     ['a log it does not witness', other.body(0, 1), 404],
