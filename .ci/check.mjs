@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 
 const claims = [
   ['contract and generated types agree', 'openapi-typescript openapi/certhub.yaml -o src/http/contract.gen.ts --check'],
+  ['the table of permissions says what the contract says', 'node .ci/permissions.mjs --check'],
   ['the contract is well-formed OpenAPI', 'redocly lint --config .redocly.yaml openapi/certhub.yaml'],
   ['every file is formatted and its imports are in order', 'biome check .'],
   ['everything compiles, and what must not compile does not', 'tsc -p tests/tsconfig.json --noEmit'],

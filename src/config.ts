@@ -324,6 +324,14 @@ const table = {
       'In which calendar certificates become valid and expire and quotas begin anew. Do not change it once certificates are sealed.',
     parse: timeZone,
   }),
+  decisionDays: setting({
+    name: 'CERTHUB_DECISION_DAYS',
+    type: '1–365',
+    default: '10',
+    meaning:
+      'Calendar days of the city for each decision on an application for a grant, the day it became pending not counted. A late one is listed as overdue and counted in the log every hour; nothing is decided by the lapse of time.',
+    parse: whole(1, 365),
+  }),
   shutdownSeconds: setting({
     name: 'CERTHUB_SHUTDOWN_SECONDS',
     type: '1–300',

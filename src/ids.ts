@@ -21,7 +21,7 @@ export const newId = <T extends string = string>(): T => v7() as T;
 /** The 16 bytes of a UUID, for commitments. */
 export const idBytes = (id: string): Uint8Array => parse(id);
 
-export type Role = 'issuer' | 'consumer' | 'auditor' | 'admin' | 'portal';
+export type Role = 'issuer' | 'consumer' | 'auditor' | 'admin' | 'portal' | 'grantor';
 
 /** Who calls, as proved by an access token whose client and key were in force a moment ago. */
 export interface Caller {

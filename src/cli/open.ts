@@ -6,7 +6,7 @@ import { startEmbedded } from '../db/embedded.ts';
 import { migrate, readMigrations, schemaState } from '../db/migrate.ts';
 import { checkSettings } from '../db/settings.ts';
 import { openLog } from '../http/log.ts';
-import { assembleCore, type Core } from '../hub.ts';
+import { assembleCore, type Core } from '../hub-core.ts';
 import { loadKeys } from '../signing/key-store.ts';
 import { NotReady } from './not-ready.ts';
 import { openSequencer } from './open-sequencer.ts';

@@ -2,10 +2,11 @@ import type { Generated } from 'kysely';
 
 /**
  * Every table, once. Owners (a test searches each store for tables it does not own):
- * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types ·
+ * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types, matters ·
  * certificates/: certificates, certificate_versions, certificate_events, seal_headers, status_lists, status_entries ·
- * grants/: grants, grant_usage · audit/: records, log_queue, log_queue_refused, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature,
- * record_months, erasures, erasure_approvals, erasure_executions, record_releases, key_events ·
+ * grants/: grants, grant_usage, grant_officer_usage, grant_holder_usage, grant_applications, tickets ·
+ * audit/: records, log_queue, log_queue_refused, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature, record_months,
+ * erasures, erasure_approvals, erasure_executions, record_releases, key_events ·
  * db/: registry_versions, idempotency_keys, schema_migrations.
  */
 export interface Tables {
@@ -46,9 +47,33 @@ export interface Tables {
     certificate_type_code: string;
     body: Buffer;
     created_at: Date;
+    suspended_at: Date | null;
     revoked_at: Date | null;
     mac: Buffer;
   };
+  grant_officer_usage: { day: string; grant_id: string; officer_key: Buffer; used: number; holders: number };
+  grant_holder_usage: { day: string; grant_id: string; officer_key: Buffer; holder_key: Buffer };
+  grant_applications: {
+    application_id: string;
+    client_id: string;
+    owner_department_code: string;
+    state: string;
+    due_at: Date;
+    body: Buffer;
+    created_at: Date;
+    mac: Buffer;
+  };
+  tickets: {
+    ticket_id: string;
+    ticket_hash: Buffer;
+    client_id: string;
+    uses: number;
+    used: number;
+    expires_at: Date;
+    revoked_at: Date | null;
+    box: Buffer;
+  };
+  matters: { code: string; version: number; definition: Buffer; created_at: Date; mac: Buffer };
   grant_usage: { grant_id: string; day: string; used: number };
   status_lists: { list_id: number; open: boolean; created_at: Date };
   status_entries: { list_id: number; idx: number; value: number; changed_at: Date };

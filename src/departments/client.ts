@@ -4,7 +4,7 @@ import { type ClientKey, type ClientKeyBody, clientKeyBody } from './client-key.
 import type { Bilingual } from './department.ts';
 
 /** What a client may do. */
-export const roles = ['issuer', 'consumer', 'auditor', 'admin', 'portal'] as const satisfies readonly Role[];
+export const roles = ['issuer', 'consumer', 'auditor', 'admin', 'portal', 'grantor'] as const satisfies readonly Role[];
 
 /** True for the name of a role. */
 export const isRole = (name: unknown): name is Role =>

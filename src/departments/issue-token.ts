@@ -126,7 +126,7 @@ async function judgeProof(deps: IssueTokenDeps, input: TokenRequest): Promise<Pr
  * The client as the database holds it now, not as a view remembers it: tokens are rare, and what was registered, disabled or revoked a
  * moment ago counts at once. A client without a genuine department is nobody's.
  */
-async function currentClient({ db, ...deps }: IssueTokenDeps, clientId: string): Promise<Client | undefined> {
+export async function currentClient({ db, ...deps }: ReadRegistryDeps, clientId: string): Promise<Client | undefined> {
   const client = await findClient(db.kysely, deps, clientId);
   const department = await findDepartment(db.kysely, deps, client?.department ?? '');
   return department === undefined ? undefined : client;

@@ -514,7 +514,7 @@ export interface paths {
         };
         /**
          * List grants
-         * @description Consumers see their own grants (what they may ask), administrators and auditors all of them.
+         * @description Consumers see their own grants (what they may ask), grantors those for types of their department, administrators and auditors all of them.
          */
         get: operations["listGrants"];
         put?: never;
@@ -557,9 +557,251 @@ export interface paths {
         put?: never;
         /**
          * Revoke a grant
-         * @description No answer leaves under it after one second, on any process.
+         * @description By the department that owns the type, or the hub. No answer leaves under it after one second, on any process. Revoking it again changes nothing.
          */
         post: operations["revokeGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grants/{grantId}/suspensions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Suspend a grant, at once
+         * @description By the department that owns the type, or the hub. No answer leaves under it after one second, on any process, until it is resumed. Suspending a suspended grant changes nothing; a revoked one is refused with `grant_revoked`.
+         */
+        post: operations["suspendGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grants/{grantId}/resumptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a suspended grant
+         * @description By the department that owns the type, or the hub. Resuming a grant that is not suspended changes nothing; a revoked one is refused with `grant_revoked`.
+         */
+        post: operations["resumeGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grant-applications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List applications for grants
+         * @description Newest first. Consumers see their own, grantors those for types of their department, administrators and auditors all of them. `due` picks open ones by their deadline.
+         */
+        get: operations["listGrantApplications"];
+        put?: never;
+        /**
+         * Apply for a grant
+         * @description For your own client. A refused lookup names in `context.apply` what to apply for. The department that owns the type decides; for sensitive fields, or under secrecy, the hub decides as well; for a type of your own department the hub decides alone. With `renews` the grant continues one that you have: the new one begins when the old one ends, or at once when that is over or revoked. While an application of yours for the same type and scope is open, another is refused with `application_exists`.
+         */
+        post: operations["applyForGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grant-applications/{applicationId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one application with its history */
+        get: operations["getGrantApplication"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grant-applications/{applicationId}/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide on an application
+         * @description Grantors of the owner department first; administrators where the hub has to decide. Never by the department that applied, and never both decisions by one client. `allowed` narrows what was applied for (and, at the second decision, what the first allowed); wider is refused. One refusal ends the application; the last approval it needs makes the grant.
+         */
+        post: operations["decideGrantApplication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grant-applications/{applicationId}/withdrawals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw an application of your own
+         * @description As long as it is open.
+         */
+        post: operations["withdrawGrantApplication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issue a ticket for a case (用证码)
+         * @description Binds matter, case, officer, holder, types, fields, level and legal basis to a secret that works so many times until it expires. Each lookup quotes it beside the same purpose and holder; `note` and `secrecy` of the purpose are each lookup's own and are not compared. On the holder's own application it takes the statement of the portal that authenticated the holder, on delegation the statement names the delegate too; each statement counts once. A ticket permits nothing by itself: every lookup under it still takes a grant. A retry with the same Idempotency-Key is told the same ticket.
+         */
+        post: operations["issueTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tickets/{ticketId}/revocations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke a ticket of your own
+         * @description It is good for nothing more, at once and on every process. Revoking it again changes nothing.
+         */
+        post: operations["revokeTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/matters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List matters
+         * @description The newest version of each, in order of their codes.
+         */
+        get: operations["listMatters"];
+        put?: never;
+        /**
+         * Register a matter or its next version
+         * @description By a client of the department that handles the matter, or an administrator; only an administrator hands a matter to another department. What can never be met is refused: unknown types and fields, conditions that contradict each other or their field, a certificate that is only issued at the end of a matter that needs this one first (循环证明). When the newest version says the same already, `matter_exists`.
+         */
+        post: operations["registerMatter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/matters/{matterCode}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one matter */
+        get: operations["getMatter"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/matters/{matterCode}/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What is still missing?
+         * @description Looks up what the matter requires of the parties, each certificate under your grants and with a record of its own, and says for every requirement: satisfied and by which certificate, satisfiable with which grant, pending at the issuer, may follow later until when, may be declared, or must be supplied. The lists of a requirement are tried in turn and no further than it takes: where one satisfies, no other is asked about; where none does, all are, so that the notice is whole. What no grant of yours reaches is not looked up (`permission_missing`, with the grant to apply for); a used-up quota is `quota_used_up`. Each certificate counts against the quota once, however many requirements it serves. The evidence comes along as lookup answers. When the person has to bring, send later or declare something, `notice` is the one-time notice (补正材料通知书) that names everything at once. Permission is asked for again at the end: when a grant that was used ended meanwhile, the check is refused and nothing leaves.
+         */
+        post: operations["checkMatter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/retained-proofs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Proofs that may still be demanded on paper (证明事项保留清单)
+         * @description Derived from the matters: what no certificate can prove, on which legal ground, who demands it, who issues it and how it is obtained. What is not in this list may not be demanded on paper.
+         */
+        get: operations["listRetainedProofs"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -918,7 +1160,7 @@ export interface components {
             error_description?: string;
         };
         /** @enum {string} */
-        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
+        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
         Health: {
             /** @enum {string} */
             status: "ok" | "failing";
@@ -1015,7 +1257,7 @@ export interface components {
         CertificateIdentifier: string;
         ClientId: string;
         /** @enum {string} */
-        Role: "issuer" | "consumer" | "auditor" | "admin" | "portal";
+        Role: "issuer" | "consumer" | "auditor" | "admin" | "portal" | "grantor";
         Reason: {
             reason: components["schemas"]["Text"];
         };
@@ -1313,6 +1555,14 @@ export interface components {
             dailyQuota: number;
             /** @description For how many days at most a lookup may stay out of its holder's own report. Without it: not at all. */
             secrecyDays?: number;
+            /** @description Distinct holders asked about on one day of the city, found or not; a certificate asked for by its identifier counts each of its holders. Without it, only `dailyQuota` counts. */
+            dailyHolders?: number;
+            /** @description Lookups of one officer on one day. */
+            officerDailyQuota?: number;
+            /** @description Distinct holders that one officer asks about on one day. */
+            officerDailyHolders?: number;
+            /** @description Every lookup under it has to quote a ticket of its case. Without it, the purpose may stand alone. */
+            ticketRequired?: boolean;
             decisionReference: components["schemas"]["Text"];
         };
         Grant: {
@@ -1328,16 +1578,343 @@ export interface components {
             validUntil: components["schemas"]["Time"];
             dailyQuota: number;
             secrecyDays?: number;
+            dailyHolders?: number;
+            officerDailyQuota?: number;
+            officerDailyHolders?: number;
+            ticketRequired?: boolean;
             decisionReference: string;
             decidedByDepartmentCode: components["schemas"]["DepartmentCode"];
+            /**
+             * Format: uuid
+             * @description The application that led to it.
+             */
+            applicationId?: string;
+            /**
+             * Format: uuid
+             * @description The grant that it continues.
+             */
+            renews?: string;
+            suspendedAt?: components["schemas"]["Time"];
             /** @enum {string} */
-            state: "upcoming" | "in_force" | "expired" | "revoked";
+            state: "upcoming" | "in_force" | "suspended" | "expired" | "revoked";
             createdAt: components["schemas"]["Time"];
             revokedAt?: components["schemas"]["Time"];
         };
         GrantPage: {
             items: components["schemas"]["Grant"][];
             next?: string;
+        };
+        /** @description What an application asks for, or a decision allows. */
+        GrantScope: {
+            level: components["schemas"]["Level"];
+            fields: components["schemas"]["FieldName"][];
+            matters: components["schemas"]["MatterCode"][];
+            legalBases: components["schemas"]["LegalBasis"][];
+            /** @description Lookups per day of the city; in an application, how many are expected. */
+            dailyQuota: number;
+            /** @description Distinct holders asked about on one day of the city, found or not; a certificate asked for by its identifier counts each of its holders. Without it, only `dailyQuota` counts. */
+            dailyHolders?: number;
+            /** @description Lookups of one officer on one day. */
+            officerDailyQuota?: number;
+            /** @description Distinct holders that one officer asks about on one day. */
+            officerDailyHolders?: number;
+            /** @description Every lookup under it has to quote a ticket of its case. Without it, the purpose may stand alone. */
+            ticketRequired?: boolean;
+            secrecyDays?: number;
+            /** @description At most five years after the decision. Without it, one year after the grant begins. */
+            validUntil?: components["schemas"]["Time"];
+        };
+        GrantApplicationRequest: {
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            wanted: components["schemas"]["GrantScope"];
+            /** @description The law that lets your department ask. */
+            legalGround: components["schemas"]["Text"];
+            /** @description How the data are kept and who sees them. */
+            safeguards: components["schemas"]["Text"];
+            /**
+             * Format: uuid
+             * @description A grant of yours for the same type, in force or ended, that this one continues.
+             */
+            renews?: string;
+            officer: components["schemas"]["Officer"];
+        };
+        GrantApplicationVerdict: {
+            /** @enum {string} */
+            decision: "approve" | "refuse";
+            /** @description What is allowed, all of it, never wider than what stands before you. Without it: everything. */
+            allowed?: components["schemas"]["GrantScope"];
+            reason: components["schemas"]["Text"];
+            decisionReference: components["schemas"]["Text"];
+            officer: components["schemas"]["Officer"];
+        };
+        /** @enum {string} */
+        GrantApplicationState: "awaiting_owner" | "awaiting_hub" | "granted" | "refused" | "withdrawn";
+        GrantApplication: {
+            /** Format: uuid */
+            applicationId: string;
+            state: components["schemas"]["GrantApplicationState"];
+            clientId: components["schemas"]["ClientId"];
+            /** @description The department that applies. */
+            departmentCode: components["schemas"]["DepartmentCode"];
+            ownerDepartmentCode: components["schemas"]["DepartmentCode"];
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            wanted: components["schemas"]["GrantScope"];
+            /** @description What has been allowed so far. */
+            allowed?: components["schemas"]["GrantScope"];
+            legalGround: string;
+            safeguards: string;
+            /** Format: uuid */
+            renews?: string;
+            /**
+             * @description Whether the hub has to decide: also for sensitive fields or secrecy, alone for a type of the applying department itself.
+             * @enum {string}
+             */
+            hubDecides: "never" | "also" | "alone";
+            createdAt: components["schemas"]["Time"];
+            /** @description When the next decision is due. */
+            dueAt: components["schemas"]["Time"];
+            overdue: boolean;
+            /**
+             * Format: uuid
+             * @description The grant that it led to.
+             */
+            grantId?: string;
+            /** @description Oldest first. Officers stand in the records, not here. */
+            history: {
+                /** @enum {string} */
+                step: "applied" | "approved" | "refused" | "withdrawn";
+                at: components["schemas"]["Time"];
+                departmentCode: components["schemas"]["DepartmentCode"];
+                clientId: components["schemas"]["ClientId"];
+                reason?: string;
+                decisionReference?: string;
+            }[];
+        };
+        GrantApplicationPage: {
+            items: components["schemas"]["GrantApplication"][];
+            next?: string;
+        };
+        TicketRequest: {
+            purpose: components["schemas"]["Purpose"];
+            level: components["schemas"]["Level"];
+            holder: components["schemas"]["Holder"];
+            types: {
+                certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+                fields: components["schemas"]["FieldName"][];
+            }[];
+            /** @description How many lookups it is good for (default 1). */
+            uses?: number;
+            /** @description In the future and within seven days; without it, one hour from now. */
+            expiresAt?: components["schemas"]["Time"];
+            /** @description The holder's statement, signed by the portal that authenticated the holder with one of its registered keys: a JWS with `typ` `certhub-holder-statement+jwt`, `alg` (ES256 or EdDSA, as the key), `kid`, and the claims `iss` (client id of the portal, another than yours), `aud` (the issuer of this hub, one text), `azp` (your client id), `jti` (at most 128 characters, used once), `iat`, `exp` (at most ten minutes later; clocks may be a minute apart), `matterCode`, `caseNumber`, `holder` {type, number}, `types` (codes, at least those of the request), and on delegation alone `delegate` {type, number} (another than the holder), `scope` (at most 500 characters) and `delegationExpiresAt` (RFC 3339, UTC; the ticket ends no later). Needed for `own_application` and `delegated`, refused for `statutory_duty`. */
+            statement?: string;
+        };
+        Ticket: {
+            /**
+             * Format: uuid
+             * @description Its name in records; no secret.
+             */
+            ticketId: string;
+            /** @description The secret itself, told this once: 128 bits that whoever asks has to quote. */
+            ticket: string;
+            uses: number;
+            expiresAt: components["schemas"]["Time"];
+        };
+        TicketState: {
+            /** Format: uuid */
+            ticketId: string;
+            /** @enum {string} */
+            state: "revoked";
+        };
+        /** @description A part that somebody plays in a matter, like `applicant` or `guardian`. */
+        PartyCode: string;
+        LongBilingual: {
+            zh: string;
+            en: string;
+        };
+        ConditionValue: string | number | boolean;
+        /** @description What one field has to say. `equal`, `one_of` and `at_least`/`at_most` (numbers, dates, months, years, amounts with two decimals as text) compare with `value`, or with the day asked about less `monthsBefore`; `same_as_party` demands the number of another party (or of the same one): as the text of the field, or among the `certificateHolders`. */
+        MatterCondition: {
+            field: components["schemas"]["FieldName"];
+            /** @enum {string} */
+            is: "equal" | "one_of" | "at_least" | "at_most" | "same_as_party";
+            /** @description Text, number or boolean; for `one_of` a list of them. */
+            value?: string | number | boolean | components["schemas"]["ConditionValue"][];
+            /** @description For dates, months and years, instead of `value`. */
+            monthsBefore?: number;
+            party?: components["schemas"]["PartyCode"];
+        };
+        /** @description A certificate in force on the day asked about. */
+        MatterMaterial: {
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            /** @description Whose it is; the first party without it. */
+            of?: components["schemas"]["PartyCode"];
+            /** @description Only certificates of these departments. */
+            issuedBy?: components["schemas"]["DepartmentCode"][];
+            /** @description Fields that the office has to read; those of the conditions come along anyway. */
+            fields?: components["schemas"]["FieldName"][];
+            conditions?: components["schemas"]["MatterCondition"][];
+        };
+        /** @description Exactly one of `alternatives` (any one list will do, all of a list are needed) and `paper`. */
+        MatterRequirement: {
+            code: string;
+            name: components["schemas"]["Bilingual"];
+            /** @description The law that demands it. */
+            legalGround: components["schemas"]["LongBilingual"];
+            alternatives?: components["schemas"]["MatterMaterial"][][];
+            /** @description No certificate can prove it; it stands in the list of retained proofs. */
+            paper?: {
+                issuedBy: components["schemas"]["Bilingual"];
+                howToObtain: components["schemas"]["LongBilingual"];
+            };
+            /** @description May follow within so many days (容缺受理). */
+            laterDays?: number;
+            /** @description A declaration in these words may stand in its place (告知承诺). */
+            declaration?: components["schemas"]["LongBilingual"];
+        };
+        MatterDefinition: {
+            matterCode: components["schemas"]["MatterCode"];
+            name: components["schemas"]["Bilingual"];
+            /** @description The department that handles it. */
+            departmentCode: components["schemas"]["DepartmentCode"];
+            /** @description Who may apply, in words. */
+            conditions?: components["schemas"]["LongBilingual"];
+            /** @description The applicant first. */
+            parties: {
+                code: components["schemas"]["PartyCode"];
+                name: components["schemas"]["Bilingual"];
+                /** @enum {string} */
+                kind: "person" | "organisation";
+            }[];
+            requirements: components["schemas"]["MatterRequirement"][];
+            /** @description Certificate types that are issued at its end. */
+            produces?: components["schemas"]["CertificateTypeCode"][];
+        };
+        Matter: {
+            matterCode: components["schemas"]["MatterCode"];
+            name: components["schemas"]["Bilingual"];
+            /** @description The department that handles it. */
+            departmentCode: components["schemas"]["DepartmentCode"];
+            /** @description Who may apply, in words. */
+            conditions?: components["schemas"]["LongBilingual"];
+            /** @description The applicant first. */
+            parties: {
+                code: components["schemas"]["PartyCode"];
+                name: components["schemas"]["Bilingual"];
+                /** @enum {string} */
+                kind: "person" | "organisation";
+            }[];
+            requirements: components["schemas"]["MatterRequirement"][];
+            /** @description Certificate types that are issued at its end. */
+            produces?: components["schemas"]["CertificateTypeCode"][];
+            version: number;
+            createdAt: components["schemas"]["Time"];
+        };
+        MatterPage: {
+            items: components["schemas"]["Matter"][];
+            next?: string;
+        };
+        RetainedProof: {
+            matterCode: components["schemas"]["MatterCode"];
+            matterName: components["schemas"]["Bilingual"];
+            /** @description Who demands it. */
+            departmentCode: components["schemas"]["DepartmentCode"];
+            requirement: string;
+            name: components["schemas"]["Bilingual"];
+            legalGround: components["schemas"]["LongBilingual"];
+            issuedBy: components["schemas"]["Bilingual"];
+            howToObtain: components["schemas"]["LongBilingual"];
+        };
+        RetainedProofPage: {
+            items: components["schemas"]["RetainedProof"][];
+            next?: string;
+        };
+        MatterCheckRequest: {
+            caseNumber: string;
+            officer: components["schemas"]["Officer"];
+            legalBasis: components["schemas"]["LegalBasis"];
+            note?: components["schemas"]["Text"];
+            /**
+             * Format: date
+             * @description The day for which the certificates have to be in force and the conditions to hold; today without it.
+             */
+            date?: string;
+            /** @description The holder behind each party of the matter, by its code. */
+            parties: {
+                [key: string]: components["schemas"]["Holder"];
+            };
+        };
+        MatterReason: {
+            /** @enum {string} */
+            code: "in_force" | "not_found" | "not_in_force" | "not_yet_sealed" | "other_issuer" | "condition_not_met" | "permission_missing" | "quota_used_up" | "paper_only";
+            text: components["schemas"]["LongBilingual"];
+            party?: components["schemas"]["PartyCode"];
+            certificateTypeCode?: components["schemas"]["CertificateTypeCode"];
+            certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
+            field?: components["schemas"]["FieldName"];
+            /** @description The grant to apply for, as in a refusal of a lookup. */
+            apply?: {
+                [key: string]: unknown;
+            };
+        };
+        MatterFinding: {
+            code: string;
+            name: components["schemas"]["Bilingual"];
+            /**
+             * @description The first of these that holds. `satisfied`: one list is all there. `permission_needed`: of some list nothing is missing but what a grant, or tomorrow's quota, would let the hub look up. `pending`: of some list nothing is missing but what its issuer has registered and not sealed. `declaration` and `later` are what the matter allows for something that would else have to be supplied (`to_supply`).
+             * @enum {string}
+             */
+            outcome: "satisfied" | "permission_needed" | "pending" | "later" | "declaration" | "to_supply";
+            /** @description The list of alternatives that satisfied it, from 0. */
+            alternative?: number;
+            /** @description Of the list that satisfied it; otherwise of all lists. */
+            reasons: components["schemas"]["MatterReason"][];
+            /**
+             * Format: date
+             * @description The last day to supply it.
+             */
+            until?: string;
+            declaration?: components["schemas"]["LongBilingual"];
+            /** @description The answers in `evidence` that it rests on. */
+            recordIds: string[];
+        };
+        /** @description The one-time notice of everything that is missing (补正材料通知书). It names parties, certificate types and fields, never a person or a value. What a grant would open, or its issuer has not sealed yet, is not asked of the person and not in it. */
+        MatterNotice: {
+            /** @description Its number; it names the record of the check. */
+            number: string;
+            /** Format: date */
+            date: string;
+            items: {
+                requirement: string;
+                name: components["schemas"]["Bilingual"];
+                what: {
+                    zh: string;
+                    en: string;
+                };
+                /** Format: date */
+                until?: string;
+            }[];
+            text: {
+                zh: string;
+                en: string;
+            };
+        };
+        MatterCheck: {
+            /**
+             * Format: uuid
+             * @description The record of the check itself.
+             */
+            recordId: string;
+            matterCode: components["schemas"]["MatterCode"];
+            version: number;
+            /** Format: date */
+            date: string;
+            /** @description Whether the application can be accepted now: everything is satisfied, may be declared or may follow later. False as long as something has to be supplied, is pending or needs a permission. */
+            complete: boolean;
+            requirements: components["schemas"]["MatterFinding"][];
+            /** @description Every lookup of the check that was answered, each once. */
+            evidence: components["schemas"]["LookupAnswer"][];
+            notice?: components["schemas"]["MatterNotice"];
         };
         /** @description Why the certificates are used (用证事由). */
         Purpose: {
@@ -1370,6 +1947,8 @@ export interface components {
             level: components["schemas"]["Level"];
             holder?: components["schemas"]["Holder"];
             certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
+            /** @description The ticket of the case, where a grant demands one; `holder` has to be named, and purpose, holder, types, fields and level have to be those it was issued for, or less. Without `types` or `fields` those of the ticket are meant. Each answered question takes one use. */
+            ticket?: string;
             /** @description Only these types; without it, all types granted for this matter and legal basis. */
             types?: components["schemas"]["TypeQuery"][];
         };
@@ -1860,7 +2439,7 @@ export interface components {
              * @description What was done.
              * @enum {string}
              */
-            about?: "lookup" | "verification" | "certificate" | "department_read" | "audit" | "report";
+            about?: "lookup" | "matter_check" | "verification" | "certificate" | "department_read" | "audit" | "report";
             /** @description The operationId of what was done. */
             action?: string;
             /** @enum {string} */
@@ -1959,6 +2538,17 @@ export interface components {
         ErasureId: string;
         /** @description Only grants of this client. */
         GrantClient: components["schemas"]["ClientId"];
+        ApplicationId: string;
+        /** @description Only applications in this state. */
+        ApplicationState: components["schemas"]["GrantApplicationState"];
+        /** @description Only open applications that are past their deadline (`overdue`), or will be within three days (`soon`). */
+        ApplicationDue: "soon" | "overdue";
+        TicketId: string;
+        MatterCode: components["schemas"]["MatterCode"];
+        /** @description Only matters of this department. */
+        MatterDepartment: components["schemas"]["DepartmentCode"];
+        /** @description Only matters that require or produce this type. */
+        MatterType: components["schemas"]["CertificateTypeCode"];
         /** @description Only certificates in this state. */
         QueueState: "pending_review" | "returned" | "approved";
         ListId: number;
@@ -2877,6 +3467,401 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Grant"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    suspendGrant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                grantId: components["parameters"]["GrantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Suspended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resumeGrant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                grantId: components["parameters"]["GrantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description In force again, if its time has not run out */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listGrantApplications: {
+        parameters: {
+            query?: {
+                /** @description Only applications in this state. */
+                state?: components["parameters"]["ApplicationState"];
+                /** @description Only open applications that are past their deadline (`overdue`), or will be within three days (`soon`). */
+                due?: components["parameters"]["ApplicationDue"];
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Applications */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantApplicationPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    applyForGrant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantApplicationRequest"];
+            };
+        };
+        responses: {
+            /** @description Received */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantApplication"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getGrantApplication: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                applicationId: components["parameters"]["ApplicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Application */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantApplication"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    decideGrantApplication: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                applicationId: components["parameters"]["ApplicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantApplicationVerdict"];
+            };
+        };
+        responses: {
+            /** @description Decided */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantApplication"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    withdrawGrantApplication: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                applicationId: components["parameters"]["ApplicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Withdrawn */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantApplication"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    issueTicket: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketRequest"];
+            };
+        };
+        responses: {
+            /** @description Issued */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    revokeTicket: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                ticketId: components["parameters"]["TicketId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Revoked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketState"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listMatters: {
+        parameters: {
+            query?: {
+                /** @description Only matters of this department. */
+                departmentCode?: components["parameters"]["MatterDepartment"];
+                /** @description Only matters that require or produce this type. */
+                certificateTypeCode?: components["parameters"]["MatterType"];
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Matters */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MatterPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    registerMatter: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MatterDefinition"];
+            };
+        };
+        responses: {
+            /** @description Registered */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Matter"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getMatter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                matterCode: components["parameters"]["MatterCode"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Matter */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Matter"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    checkMatter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                matterCode: components["parameters"]["MatterCode"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MatterCheckRequest"];
+            };
+        };
+        responses: {
+            /** @description Checked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MatterCheck"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listRetainedProofs: {
+        parameters: {
+            query?: {
+                /** @description Only matters of this department. */
+                departmentCode?: components["parameters"]["MatterDepartment"];
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Retained proofs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetainedProofPage"];
                 };
             };
             default: components["responses"]["Problem"];

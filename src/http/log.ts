@@ -30,6 +30,10 @@ const allowedFields: ReadonlySet<string> = new Set([
   'migration',
   'table',
   'row',
+  // By its registered name: its code looks like a sole trader's.
+  'department',
+  'awaitingOwner',
+  'awaitingHub',
 ]);
 
 // Digits in ASCII and in full width, as people type them.

@@ -4,6 +4,7 @@ import { auditWords } from './words-audit.ts';
 import { certificatesWords } from './words-certificates.ts';
 import { erasureWords } from './words-erasure.ts';
 import { grantsWords } from './words-grants.ts';
+import { mattersWords } from './words-matters.ts';
 import { registryWords } from './words-registry.ts';
 import { requestWords } from './words-request.ts';
 
@@ -13,6 +14,7 @@ export const problems: Readonly<Record<RefusalCode, ProblemWords>> = {
   ...registryWords,
   ...certificatesWords,
   ...grantsWords,
+  ...mattersWords,
   ...auditWords,
   ...erasureWords,
 };

@@ -56,10 +56,142 @@ export const grantsWords = {
       zh: '请不带保密要求或缩短保密期限后再查询，或按 context 所示向主管部门申请。',
     },
   },
+  grant_suspended: {
+    status: 403,
+    title: { en: 'Grant suspended', zh: '用证授权已暂停' },
+    detail: { en: 'The grant for this use is suspended for now.', zh: '此用途的授权目前处于暂停状态。' },
+    next: {
+      en: 'Ask the owner department of the type for the reason; the grant can be resumed.',
+      zh: '请向该类型的主管部门了解原因；授权可以恢复。',
+    },
+  },
+  application_unknown: {
+    status: 404,
+    title: { en: 'Application not found', zh: '授权申请不存在' },
+    detail: { en: 'There is no application with this id that you may see.', zh: '没有该编号的申请，或您无权查看。' },
+    next: { en: 'Take the id from the list of applications.', zh: '请从申请列表中选取编号。' },
+  },
+  application_closed: {
+    status: 409,
+    title: { en: 'Application not open to this', zh: '授权申请当前不能这样处理' },
+    detail: {
+      en: 'The application is decided or withdrawn, or it is the turn of somebody else; context.state says which.',
+      zh: '该申请已办结、已撤回，或当前应由他方决定；context.state 指明所处状态。',
+    },
+    next: {
+      en: 'Read the application; if the need remains, apply again.',
+      zh: '请查看该申请；仍有需要的，请重新申请。',
+    },
+  },
+  application_exists: {
+    status: 409,
+    title: { en: 'The same is applied for already', zh: '相同的申请正在办理' },
+    detail: {
+      en: 'An open application of yours asks for the same type and scope.',
+      zh: '贵系统已有一份类型和范围相同的申请正在办理。',
+    },
+    next: {
+      en: 'Wait for its decision, or withdraw it first; context.applicationId names it.',
+      zh: '请等待其决定，或先撤回；编号见 context.applicationId。',
+    },
+  },
+  decider_must_differ: {
+    status: 403,
+    title: { en: 'Not yours to decide', zh: '无权决定该申请' },
+    detail: {
+      en: 'The department that applies never decides, and nobody makes both decisions; context.rule says which of them it is.',
+      zh: '申请部门不得自行决定，同一系统不得作出两次决定；原因见 context.rule。',
+    },
+    next: {
+      en: 'Leave the decision to the owner department or the hub, through another client.',
+      zh: '请由该类型的主管部门或平台方通过其他系统决定。',
+    },
+  },
+  decision_wider: {
+    status: 422,
+    title: { en: 'Wider than what was applied for', zh: '决定超出申请范围' },
+    detail: {
+      en: 'A decision may narrow what stands before it, never widen it; context.pointer names the part.',
+      zh: '决定只能收窄、不能扩大申请或前一决定的范围；context.pointer 指明所在部分。',
+    },
+    next: {
+      en: 'Allow less at that part, or let the client apply for more.',
+      zh: '请缩小该部分的范围，或由接入系统另行申请。',
+    },
+  },
+  ticket_required: {
+    status: 403,
+    title: { en: 'Ticket needed', zh: '须凭用证码' },
+    detail: {
+      en: 'The grant for this use takes lookups with a ticket of their case only.',
+      zh: '此用途的授权只接受附有该办件用证码的调用。',
+    },
+    next: { en: 'Issue a ticket for the case and quote it.', zh: '请先为该办件签发用证码，再凭码调用。' },
+  },
+  ticket_unknown: {
+    status: 403,
+    title: { en: 'Ticket not known', zh: '用证码不存在' },
+    detail: { en: 'There is no such ticket of your client.', zh: '贵系统没有这一用证码。' },
+    next: {
+      en: 'Quote the ticket exactly as it was issued, or issue a new one.',
+      zh: '请按签发原文提供用证码，或重新签发。',
+    },
+  },
+  ticket_expired: {
+    status: 403,
+    title: { en: 'Ticket expired or revoked', zh: '用证码已过期或已撤销' },
+    detail: { en: 'The ticket is no longer good.', zh: '该用证码已失效。' },
+    next: { en: 'Issue a new ticket if the case still needs it.', zh: '办件仍有需要的，请重新签发用证码。' },
+  },
+  ticket_used_up: {
+    status: 403,
+    title: { en: 'Ticket used up', zh: '用证码次数已用完' },
+    detail: { en: 'The ticket was used as often as it is good for.', zh: '该用证码的使用次数已用完。' },
+    next: { en: 'Issue a new ticket if the case still needs it.', zh: '办件仍有需要的，请重新签发用证码。' },
+  },
+  ticket_mismatch: {
+    status: 403,
+    title: { en: 'Ticket is for something else', zh: '用证码与本次调用不符' },
+    detail: {
+      en: 'The ticket was issued for another matter, case, officer, legal basis, holder, type, field or level; context.pointer names the part.',
+      zh: '该用证码签发时的事项、办件、经办人、依据、持证主体、类型、字段或级别与本次调用不同；context.pointer 指明所在部分。',
+    },
+    next: {
+      en: 'Ask as the ticket says, or issue one for this question.',
+      zh: '请按用证码的范围调用，或为本次调用另行签发。',
+    },
+  },
+  ticket_invalid: {
+    status: 422,
+    title: { en: 'Ticket cannot be issued', zh: '用证码不能签发' },
+    detail: {
+      en: 'The time is past or too far ahead, or a statement is missing or out of place; context names the part.',
+      zh: '有效期已过或过长，或缺少持证主体声明、不应附声明；context 指明所在部分。',
+    },
+    next: { en: 'Correct the part that context names.', zh: '请按 context 所示修改。' },
+  },
+  statement_invalid: {
+    status: 422,
+    title: { en: "Holder's statement not accepted", zh: '持证主体声明不予采信' },
+    detail: {
+      en: 'The statement is not signed by a portal in force, is out of time, or says something other than the request; context.rule names it.',
+      zh: '该声明未由有效的门户系统签名、不在有效期，或内容与请求不符；context.rule 指明原因。',
+    },
+    next: { en: 'Let the holder confirm again at the portal.', zh: '请持证主体在门户重新确认。' },
+  },
+  statement_replayed: {
+    status: 409,
+    title: { en: "Holder's statement used before", zh: '持证主体声明已被使用' },
+    detail: { en: 'Each statement counts for one ticket.', zh: '每份声明只能签发一个用证码。' },
+    next: { en: 'Let the holder confirm again at the portal.', zh: '请持证主体在门户重新确认。' },
+  },
   quota_exceeded: {
     status: 429,
     title: { en: 'Daily quota used up', zh: '当日用证额度已用完' },
-    detail: { en: 'All lookups that the grant allows for today are used up.', zh: '该授权当日允许的调用次数已用完。' },
+    detail: {
+      en: 'A limit of the grant is used up for today: lookups or distinct holders, of all officers or of this one; context.limit names it.',
+      zh: '该授权当日的限额（全部或该经办人员的调用次数或不同持证主体数）已用完；context.limit 指明是哪一项。',
+    },
     next: {
       en: "Wait until the city's next day, or apply for a higher quota; check that no program runs in a loop.",
       zh: '请次日再试，或向主管部门申请提高额度，并检查是否有程序循环调用。',

@@ -1,0 +1,142 @@
+-- Matters and what they require; grants that are applied for, suspended and counted by officer and holder; tickets of a case.
+
+create table matters (
+  code text collate "C" not null,
+  version int not null,
+  definition bytea not null,
+  created_at timestamptz not null,
+  mac bytea not null,
+  primary key (code, version)
+);
+insert into registry_versions (topic, version) values ('matters', 1);
+
+-- A pause, at once and until taken back. Covered by the row's MAC like every other column.
+alter table grants add column suspended_at timestamptz;
+
+-- What was taken on one day of the city from a grant that limits holders or officers: by everybody (officer_key empty) and by each
+-- officer. The row of everybody is the lock of that grant's day. Day first: old days are deleted.
+create table grant_officer_usage (
+  day date not null,
+  grant_id uuid not null,
+  officer_key bytea not null,
+  used bigint not null default 0,
+  holders bigint not null default 0,
+  primary key (day, grant_id, officer_key)
+);
+-- Whom it was used to ask about, by everybody (officer_key empty) and by each officer; holders above is the number of these rows.
+create table grant_holder_usage (
+  day date not null,
+  grant_id uuid not null,
+  officer_key bytea not null,
+  holder_key bytea not null,
+  primary key (day, grant_id, officer_key, holder_key)
+);
+
+-- Takes lookups from such grants, one after another, and answers by place (from 1) which limit each would exceed, null when it was
+-- taken. A function because a single statement would count by a snapshot from before it had waited for the lock: here every
+-- statement sees what those before it in the queue have committed. Grants are locked in key order, so that callers never deadlock.
+create function take_usage(wanted jsonb, places int) returns text[] language plpgsql as $$
+declare
+  exceeded text[] := array_fill(null::text, array[places]);
+  per_grant record;
+  lookup record;
+  by_officer record;
+  total_used bigint;
+  total_holders bigint;
+  added bigint;
+  officer_added bigint;
+  verdict text;
+begin
+  -- Nothing is lost that matters: a lookup is answered only after its record is flushed, and that flush carries this commit too.
+  perform set_config('synchronous_commit', 'off', true);
+  for per_grant in
+    select w.* from jsonb_to_recordset(wanted) as w(day date, grant_id uuid, quota bigint, holder_limit bigint,
+      officer_quota bigint, officer_holder_limit bigint, lookups jsonb) order by w.day, w.grant_id
+  loop
+    insert into grant_officer_usage as u (day, grant_id, officer_key) values (per_grant.day, per_grant.grant_id, '')
+      on conflict (day, grant_id, officer_key) do update set used = u.used
+      returning u.used, u.holders into total_used, total_holders;
+    for lookup in
+      select l.* from jsonb_to_recordset(per_grant.lookups) as l(place int, officer_key bytea, holder_keys bytea[])
+      order by l.place
+    loop
+      added := 0;
+      officer_added := 0;
+      if per_grant.holder_limit is not null then
+        select count(distinct k) into added from unnest(lookup.holder_keys) as k where not exists (
+          select from grant_holder_usage h where h.day = per_grant.day and h.grant_id = per_grant.grant_id
+            and h.officer_key = '' and h.holder_key = k);
+      end if;
+      select coalesce(max(u.used), 0) as used, coalesce(max(u.holders), 0) as holders into by_officer
+        from grant_officer_usage u where u.day = per_grant.day and u.grant_id = per_grant.grant_id
+          and u.officer_key = lookup.officer_key;
+      if per_grant.officer_holder_limit is not null then
+        select count(distinct k) into officer_added from unnest(lookup.holder_keys) as k where not exists (
+          select from grant_holder_usage h where h.day = per_grant.day and h.grant_id = per_grant.grant_id
+            and h.officer_key = lookup.officer_key and h.holder_key = k);
+      end if;
+      verdict := case
+        when total_used >= per_grant.quota then 'dailyQuota'
+        when total_holders + added > per_grant.holder_limit then 'dailyHolders'
+        when by_officer.used >= per_grant.officer_quota then 'officerDailyQuota'
+        when by_officer.holders + officer_added > per_grant.officer_holder_limit then 'officerDailyHolders'
+      end;
+      if verdict is not null then
+        exceeded[lookup.place] := verdict;
+        continue;
+      end if;
+      total_used := total_used + 1;
+      total_holders := total_holders + added;
+      if added > 0 or officer_added > 0 then
+        insert into grant_holder_usage (day, grant_id, officer_key, holder_key)
+          select per_grant.day, per_grant.grant_id, o.officer_key, k from unnest(lookup.holder_keys) as k,
+            (values (''::bytea, per_grant.holder_limit), (lookup.officer_key, per_grant.officer_holder_limit)) as o(officer_key, holder_limit)
+          where o.holder_limit is not null
+          on conflict do nothing;
+      end if;
+      if lookup.officer_key is not null then
+        insert into grant_officer_usage as u (day, grant_id, officer_key, used, holders)
+          values (per_grant.day, per_grant.grant_id, lookup.officer_key, 1, officer_added)
+          on conflict (day, grant_id, officer_key) do update set used = u.used + 1, holders = u.holders + excluded.holders;
+      end if;
+    end loop;
+    update grant_officer_usage u set used = total_used, holders = total_holders
+      where u.day = per_grant.day and u.grant_id = per_grant.grant_id and u.officer_key = '';
+  end loop;
+  return exceeded;
+end $$;
+
+-- An application for a grant with all its decisions in its body; officers stand in the records alone.
+create table grant_applications (
+  application_id uuid primary key,
+  client_id text collate "C" not null references clients (client_id),
+  owner_department_code text collate "C" not null,
+  state text collate "C" not null,
+  due_at timestamptz not null,
+  body bytea not null,
+  created_at timestamptz not null,
+  mac bytea not null
+);
+create index grant_applications_by_client on grant_applications (client_id, application_id);
+create index grant_applications_by_owner on grant_applications (owner_department_code, application_id);
+
+-- The secret itself is never stored, only its hash. The box holds what it was issued for and binds every column but used and revoked_at.
+create table tickets (
+  ticket_id uuid primary key,
+  ticket_hash bytea not null unique,
+  client_id text collate "C" not null references clients (client_id),
+  uses int not null,
+  used int not null default 0 check (used <= uses),
+  expires_at timestamptz not null,
+  revoked_at timestamptz,
+  box bytea not null
+);
+
+revoke all on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets from public;
+grant select on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets to certhub_service;
+grant insert on matters, grant_holder_usage to certhub_service;
+-- Usage of days that are over is forgotten: it says who asked about whom.
+grant delete on grant_officer_usage, grant_holder_usage to certhub_service;
+revoke all on function take_usage(jsonb, int) from public;
+grant execute on function take_usage(jsonb, int) to certhub_service;
+grant insert, update on grant_applications, grant_officer_usage, tickets to certhub_service;

@@ -1,0 +1,50 @@
+import type { ProblemWords } from './words.ts';
+
+/** Problems of matters. */
+export const mattersWords = {
+  matter_unknown: {
+    status: 404,
+    title: { en: 'Matter not found', zh: '办事事项不存在' },
+    detail: { en: 'No matter has this code.', zh: '没有该编码的事项。' },
+    next: { en: 'Take the code from the list of matters.', zh: '请从事项列表中选取编码。' },
+  },
+  matter_exists: {
+    status: 409,
+    title: { en: 'Matter already registered', zh: '办事事项已登记' },
+    detail: {
+      en: 'The newest version of this matter says the same already.',
+      zh: '该事项的最新版本内容与此相同。',
+    },
+    next: { en: 'Nothing is left to do; nothing was changed.', zh: '无需再登记；本次未作变更。' },
+  },
+  matter_invalid: {
+    status: 422,
+    title: { en: 'Matter is not sound', zh: '办事事项内容有误' },
+    detail: {
+      en: 'A requirement can never be met as it stands, or refers to something that does not exist; context.pointer and context.rule name it.',
+      zh: '某项要求按现有写法无法满足，或引用了不存在的内容；context.pointer 和 context.rule 指明所在。',
+    },
+    next: { en: 'Correct the part that context names.', zh: '请按 context 所示修改。' },
+  },
+  matter_circular: {
+    status: 422,
+    title: { en: 'Circular proof', zh: '循环证明' },
+    detail: {
+      en: 'A requirement demands a certificate that is only issued at the end of a matter which demands the product of this one first.',
+      zh: '某项要求的证照只在另一事项办结后核发，而该事项又以本事项的结果为前提。',
+    },
+    next: {
+      en: 'Add an alternative that can be had without it; context.certificateTypeCodes names the types that cannot be obtained.',
+      zh: '请增加无须该证照即可满足的替代材料；无法取得的类型见 context.certificateTypeCodes。',
+    },
+  },
+  party_missing: {
+    status: 422,
+    title: { en: 'Parties do not fit the matter', zh: '当事人与事项不符' },
+    detail: {
+      en: 'The matter needs a holder for each of its parties, of the right kind, and knows no others; context.pointer names it.',
+      zh: '须为事项的每一方当事人提供类别相符的持证主体，且不得多出；context.pointer 指明所在。',
+    },
+    next: { en: 'Give the parties that the matter names.', zh: '请按事项所列当事人提供。' },
+  },
+} as const satisfies Record<string, ProblemWords>;

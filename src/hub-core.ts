@@ -1,0 +1,141 @@
+import type { Logger } from 'pino';
+import { auditUpkeep } from './audit/erasure/upkeep.ts';
+import { type LogLag, watchLogLag } from './audit/log/log-lag.ts';
+import { type AuditRecorder, startRecorder } from './audit/record.ts';
+import { ensurePartitions, insertRecords, type NewRecord } from './audit/store.ts';
+import { type Catalogue, watchCatalogue } from './catalogue/catalogue.ts';
+import type { MatterBasis } from './catalogue/check-matter-definition.ts';
+import { type MattersView, watchMatters } from './catalogue/matters.ts';
+import { addDays, dayOf } from './certificates/city-day.ts';
+import type { Config } from './config.ts';
+import type { Database } from './db/database.ts';
+import { type Freshness, type FreshView, startFreshness } from './db/fresh.ts';
+import { idempotencyDays, purgeIdempotencyKeys } from './db/idempotent.ts';
+import { type Write, writer } from './db/write.ts';
+import { type Registry, type Trust, watchRegistry, watchTrust } from './departments/registry.ts';
+import { type CurrentGrants, watchGrants } from './grants/current-grants.ts';
+import { remindHourly } from './grants/remind-overdue.ts';
+import { purgeUsage, usageDays } from './grants/usage-store.ts';
+import type { Keys } from './signing/key-store.ts';
+import { canonicalJson } from './verification/canonical-json.ts';
+import { sm2SelfTest } from './verification/suites.ts';
+
+/** What a hub stands on. Everything else is made from it, here, for production and tests alike. */
+export interface Basis {
+  readonly config: Config;
+  /** Under the service role. */
+  readonly db: Database;
+  readonly keys: Keys;
+  readonly log: Logger;
+  readonly now: () => Date;
+  /** Inserts the rows of one flush; a fault test wraps the real one. */
+  readonly insertAll?: (rows: readonly NewRecord[]) => Promise<void>;
+}
+
+/** The hub without HTTP: what routes and commands work with. */
+export interface Core extends Basis {
+  readonly freshness: Freshness;
+  readonly recorder: AuditRecorder;
+  readonly write: Write;
+  readonly registry: FreshView<Registry>;
+  readonly trust: FreshView<Trust>;
+  readonly catalogue: FreshView<Catalogue>;
+  readonly matters: MattersView;
+  /** On what a matter is judged at that moment. */
+  readonly matterBasis: (at: Date) => Promise<MatterBasis>;
+  readonly grants: CurrentGrants;
+  /** Told of every registry row that was written past the hub. */
+  readonly tampered: (table: string, id: string) => void;
+  /** How far the published log is behind the records. */
+  readonly logLag: LogLag;
+  /** What a hub does before it serves: its keys are put on record, and months that are over are sealed. */
+  readonly beginServing: () => Promise<void>;
+  /** Waits for records under way. The database stays open: who opened it closes it. */
+  readonly close: () => Promise<void>;
+}
+
+const upkeepMs = 3_600_000;
+
+/** Puts the capabilities together. Opens the months to come for records and forgets old Idempotency-Keys and usage, now and every hour. */
+export async function assembleCore(basis: Basis): Promise<Core> {
+  const { config, db, keys, log, now } = basis;
+  const upkeep = async (): Promise<void> => {
+    await ensurePartitions(db);
+    await purgeIdempotencyKeys(db, new Date(now().getTime() - idempotencyDays * 86_400_000));
+    await purgeUsage(db, addDays(dayOf(now(), config.cityTimeZone), -usageDays));
+  };
+  await upkeep();
+  const timer = setInterval(() => {
+    upkeep().catch((error: unknown) => log.error({ err: error }, 'upkeep failed, records of next month need it'));
+  }, upkeepMs).unref();
+  if (!sm2SelfTest()) log.warn('this Node cannot do SM2: certificates sealed with SM2 will not verify');
+  const tampered = (table: string, id: string): void =>
+    log.error({ table, row: id }, 'a row was written past the hub and is not used');
+  const freshness = startFreshness(db, { intervalMs: 250, maxAgeMs: 900, now: () => performance.now() });
+  const recorder = startRecorder({
+    insertAll: basis.insertAll ?? ((rows) => insertRecords(db, rows)),
+    keys,
+    now,
+    maxBatch: config.recordBatch,
+    failed: (error) => log.error({ err: error }, 'records could not be written'),
+  });
+  const records = auditUpkeep({
+    db,
+    keys,
+    recordIn: recorder.recordIn,
+    now,
+    isDemo: config.mode === 'demo',
+    log,
+  });
+  const sealTimer = setInterval(() => void records.seal(), upkeepMs).unref();
+  const registry = watchRegistry({ freshness, keys, tampered });
+  const departmentName = async (code: string): Promise<string | undefined> =>
+    (await registry.read()).departments.get(code)?.name.en;
+  const overdue = remindHourly({ db, keys, tampered, departmentName, log, now });
+  const write = writer({
+    db,
+    box: {
+      seal: (plain, boundTo) => keys.box.seal(boundTo, plain),
+      open: (sealed, boundTo) => keys.box.open(boundTo, sealed),
+    },
+    // Keyed: a plain hash of a body that holds an ID number could be guessed back.
+    fingerprint: (value) => keys.rowMac('idempotency', Buffer.from(canonicalJson(value))),
+    isFingerprint: (value, stored) => keys.verifyRowMac('idempotency', Buffer.from(canonicalJson(value)), stored),
+  });
+  const logLag = await watchLogLag({ db });
+  const catalogue = watchCatalogue(freshness, { keys, tampered });
+  return {
+    ...basis,
+    logLag,
+    freshness,
+    recorder,
+    write,
+    registry,
+    trust: watchTrust({ freshness, keys, tampered }),
+    catalogue,
+    matters: watchMatters(freshness, { keys, tampered }),
+    matterBasis: async (at) => {
+      const [{ departments }, types] = await Promise.all([registry.read(), catalogue.read()]);
+      return {
+        findType: (code) => types.newest(code)?.type,
+        isDepartment: (code) => departments.has(code),
+        today: dayOf(at, config.cityTimeZone),
+      };
+    },
+    grants: watchGrants({ freshness, keys, tampered }),
+    tampered,
+    beginServing: async () => {
+      await records.begin();
+      await overdue.remind();
+    },
+    close: async () => {
+      clearInterval(timer);
+      clearInterval(sealTimer);
+      overdue.stop();
+      await records.settled();
+      await logLag.stop();
+      await freshness.stop();
+      await recorder.drain();
+    },
+  };
+}
