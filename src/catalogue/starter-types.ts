@@ -85,6 +85,23 @@ const residencePermit = fields(
   ['firstIssuedDate', '首次签发日期', 'First issued on', day, 'internal', 'optional'],
 );
 
+const householdRegister = fields(
+  ['name', '姓名', 'Name', text(50), 'internal'],
+  ['sex', '性别', 'Sex', sex, 'internal'],
+  ['birthDate', '出生日期', 'Date of birth', day, 'internal'],
+  ['householdNumber', '户号', 'Household number', text(30), 'internal'],
+  ['householdType', '户别', 'Kind of household', oneOf('家庭户', '集体户'), 'internal'],
+  [
+    'relationshipToHead',
+    '与户主关系',
+    'Relationship to the head',
+    oneOf('户主', '配偶', '子', '女', '孙子女', '父母', '祖父母', '兄弟姐妹', '其他'),
+    'internal',
+  ],
+  ['headIdNumber', '户主公民身份号码', 'ID number of the head', idNumber, 'sensitive'],
+  ['registeredAddress', '户籍地址', 'Registered address', text(200), 'sensitive'],
+);
+
 const socialInsuranceRecord = fields(
   ['name', '姓名', 'Name', text(50), 'internal'],
   ['insuredStatus', '参保状态', 'Insurance status', oneOf('参保缴费', '暂停缴费', '终止参保'), 'internal'],
@@ -166,7 +183,7 @@ const marriageCertificate = fields(
 );
 
 /**
- * The eight types the city named first. A type's code is its owner's USCC and a number; both can be replaced by registering
+ * The types the city named first, and the household register, which ties a child to its family. A type's code is its owner's USCC and a number; both can be replaced by registering
  * the city's own definitions under their national codes.
  */
 export function starterTypes(departments: StarterDepartments): readonly CertificateTypeDefinition[] {
@@ -199,6 +216,12 @@ export function starterTypes(departments: StarterDepartments): readonly Certific
       ...person,
       fields: residencePermit,
       validity: { kind: 'limited', maxMonths: 60 },
+      reviewRequired: true,
+    }),
+    define(publicSecurity, '003', '居民户口簿', 'Household register', {
+      ...person,
+      fields: householdRegister,
+      validity: permanent,
       reviewRequired: true,
     }),
     define(marketRegulation, '001', '营业执照', 'Business licence', {

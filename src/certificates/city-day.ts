@@ -70,10 +70,13 @@ export function startOfDay(day: string, timeZone: string): Date {
 export const endOfDay = (day: string, timeZone: string): Date => startOfDay(nextDay(day), timeZone);
 
 /** The calendar day after this one. */
-export function nextDay(day: string): string {
+export const nextDay = (day: string): string => addDays(day, 1);
+
+/** The calendar day so many days after this one. */
+export function addDays(day: string, days: number): string {
   const midnight = utcMidnight(day);
   if (midnight === undefined) throw new RangeError('not a calendar day');
-  return new Date(midnight + dayMs).toISOString().slice(0, 10);
+  return new Date(midnight + days * dayMs).toISOString().slice(0, 10);
 }
 
 /** The calendar day of an instant in a time zone. */

@@ -25,6 +25,10 @@ const byHolders: Statement = {
   name: 'certificates_by_holders',
   text: `select ${columns} from certificates where holder_key = any($1::bytea[]) and certificate_type_code = any($2::text[]) and ${sealedStates}`,
 };
+const unsealedByHolder: Statement = {
+  name: 'unsealed_by_holder',
+  text: `select ${columns} from certificates where holder_key = $1 and certificate_type_code = $2 and state in ('pending_review', 'returned', 'approved')`,
+};
 const directory: Statement = {
   name: 'certificate_directory',
   text: 'select version_id, holder_keys from certificate_versions where series = $1 and version = $2',
@@ -54,6 +58,19 @@ export async function readByHolder(
   return others.length === 0
     ? db.query<SealedRow>(byHolder, [only, typeCodes])
     : db.query<SealedRow>(byHolders, [holderKeys, typeCodes]);
+}
+
+/**
+ * What issuers have pushed about a holder and not sealed yet, of one type, in no particular order. Whether a row is whole shows when
+ * `openRow` opens it. `holderKeys` as for `readByHolder`.
+ */
+export async function readUnsealed(
+  db: Pick<Database, 'query'>,
+  holderKeys: readonly Buffer[],
+  typeCode: string,
+): Promise<SealedRow[]> {
+  const found = await Promise.all(holderKeys.map((key) => db.query<SealedRow>(unsealedByHolder, [key, typeCode])));
+  return found.flat();
 }
 
 /**

@@ -17,8 +17,9 @@ import { UsageError } from './usage-error.ts';
 export const help = `certhub catalogue: load and list certificate types
 
   certhub catalogue load-starter [--departments FILE]
-      registers the eight starter types (resident ID card, business licence, residence permit, social-insurance payment record,
-      employment registration, tax payment record, real-estate title, marriage certificate); types that are there already stay.
+      registers the nine starter types (resident ID card, residence permit, household register, business licence, social-insurance
+      payment record, employment registration, tax payment record, real-estate title, marriage certificate); types that are there
+      already stay.
       FILE is JSON with the USCCs of the owning departments, which must be registered:
       {"publicSecurity": "USCC", "marketRegulation": …, "humanResources", "taxation", "naturalResources", "civilAffairs"}, all six;
       without it those of the demo city

@@ -1,10 +1,12 @@
 import type { RegistryNow } from '../audit/fsck/fsck-registry.ts';
+import { readMatters } from '../catalogue/matter-store.ts';
 import { readTypes } from '../catalogue/store.ts';
 import type { Database } from '../db/database.ts';
 import { transaction } from '../db/transaction.ts';
 import { allClients } from '../departments/client-store.ts';
 import { allDepartments } from '../departments/store.ts';
 import { listRootRows, listSealRows } from '../departments/trust-store.ts';
+import { checkApplications } from '../grants/application-store.ts';
 import { loadGrants } from '../grants/store.ts';
 import type { Keys } from '../signing/key-store.ts';
 
@@ -18,9 +20,11 @@ export async function readRegistryNow(db: Database, keys: Keys): Promise<Registr
       await allDepartments(trx, deps);
       await listRootRows(trx, deps);
       await readTypes(trx, deps);
+      await readMatters(trx, deps);
       const clients = await allClients(trx, deps);
       const seals = await listSealRows(trx, deps);
       const { grants, tampered: wrongGrants } = await loadGrants(trx, keys);
+      await checkApplications(trx, deps);
       for (const row of wrongGrants) tampered.push({ table: 'grants', row });
       return {
         tampered,
@@ -38,6 +42,11 @@ export async function readRegistryNow(db: Database, keys: Keys): Promise<Registr
           ),
           ...grants.flatMap(({ grantId, revokedAt }) =>
             revokedAt === undefined ? [{ table: 'grants' as const, row: grantId }] : [],
+          ),
+          ...grants.flatMap(({ grantId, revokedAt, suspendedAt }) =>
+            revokedAt === undefined && suspendedAt === undefined
+              ? [{ table: 'grants' as const, row: grantId, what: 'suspension' as const }]
+              : [],
           ),
         ],
       };

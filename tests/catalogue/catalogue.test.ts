@@ -40,8 +40,8 @@ const codeOf = (run: () => unknown): unknown => {
   }
 };
 
-await t.test('the eight starter types are sound and complete', async (t) => {
-  t.equal(types.length, 8);
+await t.test('the nine starter types are sound and complete', async (t) => {
+  t.equal(types.length, 9);
   for (const type of types)
     t.equal(
       codeOf(() => checkDefinition(type)),
@@ -53,6 +53,7 @@ await t.test('the eight starter types are sound and complete', async (t) => {
     [
       '居民身份证',
       '居住证',
+      '居民户口簿',
       '营业执照',
       '社会保险参保缴费记录',
       '就业创业登记',
@@ -228,8 +229,8 @@ await t.test('registered types: versions, idempotency, freshness, rows written p
   const known = new Set<string>(Object.values(exampleDepartments));
   const deps = { write, keys, recordIn, catalogue, isDepartment: async (code: string) => known.has(code) };
   const first = await seedStarterTypes({ keys, recordIn, db }, { types, at: now() });
-  t.strictSame(first, { added: 8, unchanged: 0 });
-  t.strictSame(await seedStarterTypes({ keys, recordIn, db }, { types, at: now() }), { added: 0, unchanged: 8 });
+  t.strictSame(first, { added: 9, unchanged: 0 });
+  t.strictSame(await seedStarterTypes({ keys, recordIn, db }, { types, at: now() }), { added: 0, unchanged: 9 });
 
   const admin = () => change('11999900100000112K');
   const again = registerCertificateType(deps, { ...admin(), definition: idCard });
@@ -260,7 +261,7 @@ await t.test('registered types: versions, idempotency, freshness, rows written p
   t.equal(seen.version(code, 1)?.checks.get('sex')?.('x')?.rule, 'enum');
   t.equal(seen.allowedIssuer(code, exampleDepartments.publicSecurity, now()), true);
   t.equal(seen.allowedIssuer(code, exampleDepartments.taxation, now()), false);
-  t.equal(seen.types.length, 8);
+  t.equal(seen.types.length, 9);
 
   const handlers = catalogueHandlers(deps);
   const base = { requestId: 'r', receivedAt: now(), remoteAddress: '::1', caller: callBy('11999900100000112K').caller };
@@ -334,9 +335,9 @@ await t.test('certhub catalogue load-starter and list', async (t) => {
     const department = { code: code as DepartmentCode, name: { zh: '部门', en: 'Department' }, createdAt: now() };
     await insertDepartment(db.kysely, keys, department);
   }
-  t.match(await run('load-starter'), { code: 0, out: '8 certificate types added, 0 unchanged\n' });
-  t.match(await run('load-starter'), { code: 0, out: '0 certificate types added, 8 unchanged\n' });
-  t.equal((await run('list')).out.trim().split('\n').length, 8);
+  t.match(await run('load-starter'), { code: 0, out: '9 certificate types added, 0 unchanged\n' });
+  t.match(await run('load-starter'), { code: 0, out: '0 certificate types added, 9 unchanged\n' });
+  t.equal((await run('list')).out.trim().split('\n').length, 9);
   t.match(await run('frobnicate'), { code: 2, err: /unknown command/ });
   t.match(await run('load-starter', '--departments', '/no/such/file'), { code: 1 });
 });

@@ -13,6 +13,8 @@ export interface RegistryRow {
   readonly table: 'clients' | 'client_keys' | 'grants' | 'seal_x509';
   /** As `registryTrail` names it. */
   readonly row: string;
+  /** A grant that is not suspended: its suspensions are a trail apart from its revocation. */
+  readonly what?: 'suspension';
 }
 
 /** What was withdrawn, by the last record about it: "table row" → [when recorded, record id, whether it is withdrawn]. Plain JSON. */
@@ -35,6 +37,8 @@ const steps: Readonly<Record<string, (detail: Detail) => { readonly row: string;
   setClientState: ({ clientId, state }) => ({ row: `clients ${String(clientId)}`, withdrawn: state !== 'active' }),
   revokeClientKey: ({ clientId, kid }) => ({ row: `client_keys ${String(clientId)}/${String(kid)}`, withdrawn: true }),
   revokeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)}`, withdrawn: true }),
+  suspendGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: true }),
+  resumeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: false }),
   revokeSealX509: ({ sha256 }) => ({ row: `seal_x509 ${String(sha256)}`, withdrawn: true }),
 };
 
@@ -74,10 +78,12 @@ export function judgeRegistry(
     isWhole,
   }: { readonly before: RegistryTrail; readonly after: RegistryTrail; readonly isWhole: boolean },
 ): Found[] {
-  const replayed = inForce.flatMap(({ table, row }): Found[] => {
-    const [, record, withdrawn] = before[`${table} ${row}`] ?? [];
-    if (withdrawn !== true || record === undefined || (!isWhole && table === 'clients')) return [];
-    if (after[`${table} ${row}`]?.[1] !== record) return [];
+  const replayed = inForce.flatMap(({ table, row, what }): Found[] => {
+    const name = what === undefined ? `${table} ${row}` : `${table} ${row} ${what}`;
+    const [, record, withdrawn] = before[name] ?? [];
+    const canBeTakenBack = table === 'clients' || what !== undefined;
+    if (withdrawn !== true || record === undefined || (!isWhole && canBeTakenBack)) return [];
+    if (after[name]?.[1] !== record) return [];
     return [{ code: 'registry_replayed', place: { table, row, record } }];
   });
   return [...tampered.map((place): Found => ({ code: 'registry_wrong', place })), ...replayed];

@@ -142,6 +142,7 @@ function aboutOf(body: RecordBody): About {
   if (body['kind'] === 'certificate') return 'certificate';
   if (body['kind'] === 'audit_read') return body['action'] === 'getAccessReport' ? 'report' : 'audit';
   if (body['action'] === 'lookUp') return 'lookup';
+  if (body['action'] === 'checkMatter') return 'matter_check';
   return body['action'] === 'verify' ? 'verification' : 'department_read';
 }
 

@@ -7,7 +7,7 @@ export interface Bilingual {
 }
 
 /** What was done, as a citizen would ask: did somebody look, verify, issue, supervise, or did I ask for this report myself? */
-export type About = 'lookup' | 'verification' | 'certificate' | 'department_read' | 'audit' | 'report';
+export type About = 'lookup' | 'matter_check' | 'verification' | 'certificate' | 'department_read' | 'audit' | 'report';
 
 /** One certificate of the reader and what became known of it. `fields` are the titles of its fields. */
 export interface SeenOfType {
@@ -62,6 +62,18 @@ export const readableTampered = (recordedOn: string): Bilingual => ({
 
 const sentences: Readonly<Record<About, (facts: AccessFacts) => Bilingual>> = {
   lookup,
+  matter_check: (facts) => {
+    const [who, why] = [whoOf(facts), whyOf(facts)];
+    return facts.outcome === 'answered'
+      ? {
+          zh: `${who.zh}${why.zh}核对了办理所需材料是否齐全；为此查询的每份证照另有记录。`,
+          en: `${who.en}${why.en} checked what is still missing; each certificate looked up for it has a record of its own.`,
+        }
+      : {
+          zh: `${who.zh}${why.zh}核对办理所需材料，没有得到结果。`,
+          en: `${who.en}${why.en} tried to check what is still missing, without result.`,
+        };
+  },
   verification: ({ outcome, seen }) => {
     const { zh, en } = yours(seen);
     return outcome === 'answered'

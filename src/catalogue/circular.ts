@@ -1,0 +1,62 @@
+import type { MatterDefinition, MatterRequirement } from './matter.ts';
+
+/** A requirement that could be met before a change and cannot be met after it. */
+export interface Circular {
+  readonly matterCode: string;
+  /** Where it stands among the matter's requirements. */
+  readonly requirement: number;
+  /** The certificate types it asks for that cannot be obtained, in order. */
+  readonly certificateTypeCodes: readonly string[];
+}
+
+/**
+ * The certificate types that nobody can ever obtain: they are only issued at the end of matters, and each of these matters demands
+ * one of them first (循环证明). A type that no matter issues is obtained elsewhere. What may be declared or brought on paper holds
+ * nobody up; what may follow later still has to be obtained.
+ */
+export function unobtainable(matters: readonly MatterDefinition[]): ReadonlySet<string> {
+  const missing = new Set<string>(matters.flatMap(({ produces = [] }) => produces));
+  let open = matters.filter(({ produces = [] }) => produces.length > 0);
+  // Each round finds what can be had with what was had before, until a round finds nothing: the least fixed point.
+  for (;;) {
+    const finished = open.filter(({ requirements }) => requirements.every((each) => canBeMet(each, missing)));
+    if (finished.length === 0) return missing;
+    for (const { produces = [] } of finished) for (const code of produces) missing.delete(code);
+    const done = new Set(finished);
+    open = open.filter((matter) => !done.has(matter));
+  }
+}
+
+const canBeMet = (
+  { alternatives = [], paper, declaration }: MatterRequirement,
+  missing: ReadonlySet<string>,
+): boolean =>
+  paper !== undefined ||
+  declaration !== undefined ||
+  alternatives.some((list) => list.every(({ certificateTypeCode }) => !missing.has(certificateTypeCode)));
+
+/**
+ * What putting `definition` in place of the newest version of its matter makes impossible: the first requirement, its own before those
+ * of others, that could be met with what was obtainable before and cannot be met afterwards. Undefined when there is none.
+ */
+export function findCircular(
+  registered: readonly MatterDefinition[],
+  definition: MatterDefinition,
+): Circular | undefined {
+  const others = registered.filter(({ matterCode }) => matterCode !== definition.matterCode);
+  const before = unobtainable(registered);
+  const after = unobtainable([definition, ...others]);
+  for (const { matterCode, requirements } of [definition, ...others]) {
+    const requirement = requirements.findIndex((each) => canBeMet(each, before) && !canBeMet(each, after));
+    const found = requirements[requirement];
+    if (found !== undefined) {
+      const wanted = (found.alternatives ?? []).flat().map(({ certificateTypeCode }) => certificateTypeCode);
+      return {
+        matterCode,
+        requirement,
+        certificateTypeCodes: [...new Set(wanted)].filter((code) => after.has(code)).toSorted(),
+      };
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,46 @@
+import type { Handlers } from '../http/handlers.ts';
+import type { Matter, MatterDefinition } from './matter.ts';
+import type { MattersView } from './matters.ts';
+import { listMatters, listRetainedProofs, readMatter } from './read-matters.ts';
+import { type RegisterMatterDeps, registerMatter } from './register-matter.ts';
+
+type MatterBody = Awaited<ReturnType<Handlers['getMatter']>>['body'];
+
+/** What the routes of matters need. */
+export type MatterRouteDeps = RegisterMatterDeps & { readonly matters: MattersView };
+
+/** The body of an answer about a matter: a definition came through the contract, and goes out as it came. */
+const matterBody = ({ createdAt, ...matter }: Matter): MatterBody => ({
+  ...(structuredClone(matter) as unknown as Omit<MatterBody, 'createdAt'>),
+  createdAt: createdAt.toISOString(),
+});
+
+/** Handlers of matters. */
+export function matterHandlers(
+  deps: MatterRouteDeps,
+): Pick<Handlers, 'listMatters' | 'registerMatter' | 'getMatter' | 'listRetainedProofs'> {
+  return {
+    listMatters: async ({ query }) => {
+      const { items, next } = await listMatters(deps, query);
+      return { status: 200, body: { items: items.map(matterBody), ...(next !== undefined && { next }) } };
+    },
+    getMatter: async ({ params }) => ({ status: 200, body: matterBody(await readMatter(deps, params.matterCode)) }),
+    registerMatter: async ({ caller, requestId, receivedAt, body, headers }) => {
+      const answer = await registerMatter(
+        deps,
+        {
+          call: { caller, requestId, at: receivedAt },
+          idempotencyKey: headers['idempotency-key'],
+          // The codes in it are checked by `checkMatterDefinition` before anything is done with them.
+          definition: body as unknown as MatterDefinition,
+        },
+        (matter) => ({ status: 201, body: matterBody(matter) }),
+      );
+      return { status: 201, body: answer.body as MatterBody };
+    },
+    listRetainedProofs: async ({ query }) => {
+      const { items, next } = await listRetainedProofs(deps, query);
+      return { status: 200, body: { items: [...items], ...(next !== undefined && { next }) } };
+    },
+  };
+}

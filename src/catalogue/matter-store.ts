@@ -1,0 +1,66 @@
+import type { Transaction } from 'kysely';
+import type { Tables } from '../db/tables.ts';
+import { canonicalJson } from '../verification/canonical-json.ts';
+import type { Matter, MatterDefinition } from './matter.ts';
+import type { RowMacs, Tampered } from './store.ts';
+
+type Row = Tables['matters'];
+
+const kind = 'matter';
+
+const macInput = ({ code, version, definition, created_at }: Omit<Row, 'mac'>): Buffer =>
+  Buffer.from(canonicalJson([code, version, definition.toString('base64'), created_at.getTime()]));
+
+/**
+ * Reads the newest version of every matter, in order of their codes. Rows with a wrong MAC are reported and left out, so that an
+ * older version counts where the newest is not the hub's.
+ */
+export async function readMatters(
+  db: Pick<Transaction<Tables>, 'selectFrom'>,
+  { keys, tampered }: { readonly keys: Pick<RowMacs, 'verifyRowMac'>; readonly tampered: Tampered },
+): Promise<readonly Matter[]> {
+  const rows = await db.selectFrom('matters').selectAll().orderBy('code').orderBy('version').execute();
+  const newest = new Map<string, Matter>();
+  for (const row of rows) {
+    if (!keys.verifyRowMac(kind, macInput(row), row.mac)) {
+      tampered(kind, `${row.code}:${row.version}`);
+      continue;
+    }
+    // What the hub's MAC covers is what the hub wrote.
+    const definition = JSON.parse(row.definition.toString('utf8')) as MatterDefinition;
+    newest.set(row.code, { ...definition, version: row.version, createdAt: row.created_at });
+  }
+  return [...newest.values()];
+}
+
+/**
+ * Adds a version to a matter, the first one if the code is new. Undefined when the newest version already says the same. The caller
+ * holds the topic `matters` (`bump`), so that nobody adds another one meanwhile.
+ */
+export async function insertNextMatter(
+  trx: Transaction<Tables>,
+  keys: RowMacs,
+  { definition, at }: { readonly definition: MatterDefinition; readonly at: Date },
+): Promise<Matter | undefined> {
+  const bytes = Buffer.from(canonicalJson(definition));
+  const newest = await trx
+    .selectFrom('matters')
+    .selectAll()
+    .where('code', '=', definition.matterCode)
+    .orderBy('version', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  const isSame = newest?.definition.equals(bytes) === true;
+  if (isSame && keys.verifyRowMac(kind, macInput(newest), newest.mac)) return undefined;
+  const row = {
+    code: definition.matterCode,
+    version: (newest?.version ?? 0) + 1,
+    definition: bytes,
+    created_at: at,
+  };
+  await trx
+    .insertInto('matters')
+    .values({ ...row, mac: keys.rowMac(kind, macInput(row)) })
+    .execute();
+  return { ...definition, version: row.version, createdAt: at };
+}

@@ -1,0 +1,97 @@
+import type { CertificateTypeCode, DepartmentCode } from '../ids.ts';
+import type { Bilingual } from './certificate-type.ts';
+
+/** A part that somebody plays in a matter, like `applicant` or `guardian`. */
+export interface MatterParty {
+  readonly code: string;
+  readonly name: Bilingual;
+  readonly kind: 'person' | 'organisation';
+}
+
+/** A value of a field that a condition compares with. */
+export type ConditionValue = string | number | boolean;
+
+/**
+ * What one field of a certificate has to say on the day asked about. Exactly what the operator needs is there once the definition was
+ * checked: a value or (for days and months) `monthsBefore`, a list for `one_of`, a party for `same_as_party`.
+ */
+export interface MatterCondition {
+  readonly field: string;
+  readonly is: 'equal' | 'one_of' | 'at_least' | 'at_most' | 'same_as_party';
+  readonly value?: ConditionValue | readonly ConditionValue[];
+  /** Instead of `value`: the day asked about less so many calendar months. */
+  readonly monthsBefore?: number;
+  /** The party whose number the field has to hold. */
+  readonly party?: string;
+}
+
+/** A certificate in force on the day asked about. */
+export interface MatterMaterial {
+  readonly certificateTypeCode: CertificateTypeCode;
+  /** Whose it is; the first party when absent. */
+  readonly of?: string;
+  /** Only certificates of these departments; of any allowed issuer when absent. */
+  readonly issuedBy?: readonly DepartmentCode[];
+  /** Fields that the office has to read, beside those of the conditions. */
+  readonly fields?: readonly string[];
+  readonly conditions?: readonly MatterCondition[];
+}
+
+/** What only paper proves. */
+export interface MatterPaper {
+  readonly issuedBy: Bilingual;
+  readonly howToObtain: Bilingual;
+}
+
+/** One thing that has to be proved: by certificates (any one list of `alternatives`, all of it) or on paper, never both. */
+export interface MatterRequirement {
+  readonly code: string;
+  readonly name: Bilingual;
+  /** The law that demands it. */
+  readonly legalGround: Bilingual;
+  readonly alternatives?: readonly (readonly MatterMaterial[])[];
+  readonly paper?: MatterPaper;
+  /** May follow within so many days (容缺受理). */
+  readonly laterDays?: number;
+  /** A declaration in these words may stand in its place (告知承诺). */
+  readonly declaration?: Bilingual;
+}
+
+/** What people come for, and what it takes (办事事项). */
+export interface MatterDefinition {
+  readonly matterCode: string;
+  readonly name: Bilingual;
+  /** The department that handles it. */
+  readonly departmentCode: DepartmentCode;
+  /** Who may apply, in words. */
+  readonly conditions?: Bilingual;
+  /** The applicant first; at least one. */
+  readonly parties: readonly MatterParty[];
+  readonly requirements: readonly MatterRequirement[];
+  /** Certificate types that are issued at its end. */
+  readonly produces?: readonly CertificateTypeCode[];
+}
+
+/** One version of a matter. */
+export interface Matter extends MatterDefinition {
+  readonly version: number;
+  readonly createdAt: Date;
+}
+
+/** The party whose certificate a material is. Undefined only for a definition that was not checked. */
+export const partyOf = (matter: MatterDefinition, { of }: MatterMaterial): MatterParty | undefined =>
+  of === undefined ? matter.parties[0] : matter.parties.find(({ code }) => code === of);
+
+/** The fields of a material that have to be read: those it names and those of its conditions, each once, in their order. */
+export const fieldsOf = ({ fields = [], conditions = [] }: MatterMaterial): readonly string[] => [
+  ...new Set([...fields, ...conditions.map(({ field }) => field)]),
+];
+
+/** Every certificate type that some alternative of the matter asks for, each once. */
+export const typesRequired = (matter: MatterDefinition): readonly CertificateTypeCode[] => [
+  ...new Set(
+    matter.requirements.flatMap(({ alternatives = [] }) =>
+      alternatives.flat().map(({ certificateTypeCode }) => certificateTypeCode),
+    ),
+  ),
+];
