@@ -15,7 +15,10 @@ export interface GrantableType {
 }
 
 /** A grant as decided: what the owner department allowed. */
-export type GrantDecision = Omit<Grant, 'grantId' | 'decidedByDepartmentCode' | 'createdAt' | 'revokedAt'>;
+export type GrantDecision = Omit<
+  Grant,
+  'grantId' | 'decidedByDepartmentCode' | 'createdAt' | 'suspendedAt' | 'revokedAt'
+>;
 
 export interface CreateGrantDeps {
   readonly write: Write;

@@ -19,22 +19,37 @@ export interface Grant {
   readonly validUntil: Date;
   /** Lookups per calendar day of the city. */
   readonly dailyQuota: number;
+  /** Distinct holders asked about on one day of the city. Absent: `dailyQuota` alone counts. */
+  readonly dailyHolders?: number;
+  /** Lookups of one officer on one day. */
+  readonly officerDailyQuota?: number;
+  /** Distinct holders that one officer asks about on one day. */
+  readonly officerDailyHolders?: number;
+  /** Every lookup has to quote a ticket of its case. */
+  readonly ticketRequired?: boolean;
   /** For how many days at most a lookup may stay out of its holder's own report. Absent: not at all. */
   readonly secrecyDays?: number;
   readonly decisionReference: string;
   readonly decidedByDepartmentCode: string;
+  /** The application that led to it. */
+  readonly applicationId?: string;
+  /** The grant that it continues. */
+  readonly renews?: string;
   readonly createdAt: Date;
+  /** Paused since then, until resumed. */
+  readonly suspendedAt?: Date;
   readonly revokedAt?: Date;
 }
 
-export type GrantState = 'upcoming' | 'in_force' | 'expired' | 'revoked';
+export type GrantState = 'upcoming' | 'in_force' | 'suspended' | 'expired' | 'revoked';
 
 /** The state of a grant at a time. */
 export function grantState(grant: Grant, at: Date): GrantState {
   // Whatever the clock: `at` may precede the revocation by a slow request or by another process's clock (invariant 2).
   if (grant.revokedAt !== undefined) return 'revoked';
   if (at < grant.validFrom) return 'upcoming';
-  return at < grant.validUntil ? 'in_force' : 'expired';
+  if (at >= grant.validUntil) return 'expired';
+  return grant.suspendedAt === undefined ? 'in_force' : 'suspended';
 }
 
 /** One type of a question, with its purpose as far as permission depends on it. */
@@ -48,6 +63,8 @@ export interface Wanted {
   readonly at: Date;
   /** Until when the lookup shall stay out of its holder's own report. Undefined: it shows at once. */
   readonly secretUntil?: Date;
+  /** The question quotes a ticket of its case. */
+  readonly hasTicket?: boolean;
 }
 
 export interface Permission {
@@ -60,7 +77,15 @@ export type Permitted =
   | { readonly ok: true; readonly candidates: readonly [Permission, ...Permission[]] }
   | {
       readonly ok: false;
-      readonly code: Extract<RefusalCode, 'grant_required' | 'grant_expired' | 'grant_revoked' | 'secrecy_not_granted'>;
+      readonly code: Extract<
+        RefusalCode,
+        | 'grant_required'
+        | 'grant_expired'
+        | 'grant_suspended'
+        | 'grant_revoked'
+        | 'secrecy_not_granted'
+        | 'ticket_required'
+      >;
     };
 
 const rank: Record<Level, number> = { compare: 0, fields: 1 };
@@ -74,13 +99,16 @@ export function permit(grantsOfClient: readonly Grant[], wanted: Wanted): Permit
   const ofType = grantsOfClient.filter((grant) => grant.certificateTypeCode === wanted.certificateTypeCode);
   const fitting = ofType.filter((grant) => fits(grant, wanted));
   const inForce = fitting.filter((grant) => grantState(grant, wanted.at) === 'in_force');
-  const [first, ...others] = inForce
+  const open = inForce.filter((grant) => grant.ticketRequired !== true || wanted.hasTicket === true);
+  const [first, ...others] = open
     .filter((grant) => allowsSecrecy(grant, wanted))
     .toSorted((a, b) => b.fields.length - a.fields.length || (a.grantId < b.grantId ? -1 : 1))
     .map((grant): Permission => ({ grant, fields: wanted.fields ?? (wanted.level === 'fields' ? grant.fields : []) }));
   if (first !== undefined) return { ok: true, candidates: [first, ...others] };
-  if (inForce.length > 0) return { ok: false, code: 'secrecy_not_granted' };
+  if (open.length > 0) return { ok: false, code: 'secrecy_not_granted' };
+  if (inForce.length > 0) return { ok: false, code: 'ticket_required' };
   const states = fitting.map((grant) => grantState(grant, wanted.at));
+  if (states.includes('suspended')) return { ok: false, code: 'grant_suspended' };
   if (states.includes('revoked')) return { ok: false, code: 'grant_revoked' };
   if (states.includes('expired')) return { ok: false, code: 'grant_expired' };
   return { ok: false, code: 'grant_required' };
@@ -114,15 +142,22 @@ function secrecyDaysFor({ secretUntil, at }: Wanted): number | undefined {
 /** The longest secrecy that any grant can allow. */
 const longestSecrecyDays = 3_650;
 
-/** What to apply for; depends on caller and question alone, so it is the same whether or not the person exists. */
-export function applicationFor(wanted: Wanted): Record<string, unknown> {
+/** A grant names at least one field. Where the question named none, the date of issue stands for it: public, and no more than a certificate's status says. */
+const leastFields: readonly string[] = ['certificateIssuedDate'];
+
+/** What to apply for, and to whom; such that it can be applied for as it stands. Depends on caller and question alone, so it is the same whether or not the person exists. */
+export function applicationFor(
+  wanted: Wanted,
+  { ownerDepartmentCode }: { readonly ownerDepartmentCode: string },
+): Record<string, unknown> {
   const secrecyDays = secrecyDaysFor(wanted);
   return {
     certificateTypeCode: wanted.certificateTypeCode,
     level: wanted.level,
-    fields: wanted.fields ?? [],
+    fields: wanted.fields ?? leastFields,
     matterCode: wanted.matterCode,
     legalBasis: wanted.legalBasis,
     ...(secrecyDays !== undefined && { secrecyDays }),
+    ownerDepartmentCode,
   };
 }

@@ -1,27 +1,32 @@
 import { Refusal } from '../errors.ts';
 import type { Caller } from '../ids.ts';
+import { isOwnersGrantor, type OwnerOf } from './change-standing.ts';
 import type { CurrentGrants } from './current-grants.ts';
 import type { Grant } from './grant.ts';
 
 interface ReadDeps {
   readonly current: CurrentGrants;
+  readonly owners: () => Promise<OwnerOf>;
 }
 
-/** Whose grants a caller may read: administrators and auditors all, consumers their own. */
-const mayRead = (caller: Caller, grant: Grant): boolean =>
-  caller.roles.includes('admin') || caller.roles.includes('auditor') || grant.clientId === caller.clientId;
+/** Whose grants a caller may read: administrators and auditors all, consumers their own, grantors those for types of their department. */
+const mayRead = (caller: Caller, grant: Grant, ownerOf: OwnerOf): boolean =>
+  caller.roles.includes('admin') ||
+  caller.roles.includes('auditor') ||
+  grant.clientId === caller.clientId ||
+  isOwnersGrantor(caller, grant, ownerOf);
 
 /** Grants in order of their ids, which is the order of their making. `after` is the last id of the page before. */
 export async function listGrants(
-  { current }: ReadDeps,
+  { current, owners }: ReadDeps,
   input: { readonly caller: Caller; readonly clientId?: string; readonly after?: string; readonly limit?: number },
 ): Promise<{ readonly items: readonly Grant[]; readonly next?: string }> {
-  const { all } = await current.read();
+  const [{ all }, ownerOf] = await Promise.all([current.read(), owners()]);
   const limit = input.limit ?? 50;
   const { after, clientId } = input;
   const matching = all.filter(
     (grant) =>
-      mayRead(input.caller, grant) &&
+      mayRead(input.caller, grant, ownerOf) &&
       (clientId === undefined || grant.clientId === clientId) &&
       (after === undefined || grant.grantId > after),
   );
@@ -32,11 +37,11 @@ export async function listGrants(
 
 /** One grant. Refuses `grant_unknown`, also for one the caller may not read. */
 export async function readGrant(
-  { current }: ReadDeps,
+  { current, owners }: ReadDeps,
   input: { readonly caller: Caller; readonly grantId: string },
 ): Promise<Grant> {
-  const { all } = await current.read();
+  const [{ all }, ownerOf] = await Promise.all([current.read(), owners()]);
   const grant = all.find(({ grantId }) => grantId === input.grantId);
-  if (grant === undefined || !mayRead(input.caller, grant)) throw new Refusal('grant_unknown');
+  if (grant === undefined || !mayRead(input.caller, grant, ownerOf)) throw new Refusal('grant_unknown');
   return grant;
 }

@@ -1,11 +1,13 @@
 import type { Handlers } from '../http/handlers.ts';
+import type { StandingDeps, StandingInput } from './change-standing.ts';
 import { type CreateGrantDeps, createGrant } from './create-grant.ts';
 import type { CurrentGrants } from './current-grants.ts';
 import { type Grant, grantState } from './grant.ts';
 import { listGrants, readGrant } from './read-grants.ts';
 import { revokeGrant } from './revoke-grant.ts';
+import { resumeGrant, suspendGrant } from './suspend-grant.ts';
 
-export interface GrantRoutesDeps extends CreateGrantDeps {
+export interface GrantRoutesDeps extends CreateGrantDeps, StandingDeps {
   readonly current: CurrentGrants;
 }
 
@@ -20,20 +22,55 @@ const toContract = (grant: Grant, at: Date) => ({
   validFrom: grant.validFrom.toISOString(),
   validUntil: grant.validUntil.toISOString(),
   dailyQuota: grant.dailyQuota,
-  ...(grant.secrecyDays !== undefined && { secrecyDays: grant.secrecyDays }),
+  ...optional(grant),
   decisionReference: grant.decisionReference,
   decidedByDepartmentCode: grant.decidedByDepartmentCode,
   state: grantState(grant, at),
   createdAt: grant.createdAt.toISOString(),
+  ...(grant.suspendedAt !== undefined && { suspendedAt: grant.suspendedAt.toISOString() }),
   ...(grant.revokedAt !== undefined && { revokedAt: grant.revokedAt.toISOString() }),
 });
 
+/** What only some grants have, as it stands. */
+function optional({
+  secrecyDays,
+  dailyHolders,
+  officerDailyQuota,
+  officerDailyHolders,
+  ticketRequired,
+  applicationId,
+  renews,
+}: Grant) {
+  return {
+    ...(secrecyDays !== undefined && { secrecyDays }),
+    ...(dailyHolders !== undefined && { dailyHolders }),
+    ...(officerDailyQuota !== undefined && { officerDailyQuota }),
+    ...(officerDailyHolders !== undefined && { officerDailyHolders }),
+    ...(ticketRequired !== undefined && { ticketRequired }),
+    ...(applicationId !== undefined && { applicationId }),
+    ...(renews !== undefined && { renews }),
+  };
+}
+
 type Body = ReturnType<typeof toContract>;
 
+type StandingRequest = Pick<
+  Parameters<Handlers['suspendGrant']>[0],
+  'params' | 'body' | 'headers' | 'caller' | 'requestId' | 'receivedAt'
+>;
+type GrantOperation = 'listGrants' | 'createGrant' | 'getGrant' | 'revokeGrant' | 'suspendGrant' | 'resumeGrant';
+
 /** Contract ↔ domain for grants. */
-export function grantHandlers(
-  deps: GrantRoutesDeps,
-): Pick<Handlers, 'listGrants' | 'createGrant' | 'getGrant' | 'revokeGrant'> {
+export function grantHandlers(deps: GrantRoutesDeps): Pick<Handlers, GrantOperation> {
+  /** The three that change whether a grant stands differ in nothing but what they change. */
+  const standing =
+    (change: typeof suspendGrant) =>
+    async ({ params, body, headers, caller, requestId, receivedAt }: StandingRequest) => {
+      const input: StandingInput = { grantId: params.grantId, reason: body.reason };
+      const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
+      const answer = await change(deps, input, call, (grant) => ({ status: 200, body: toContract(grant, receivedAt) }));
+      return { status: 200 as const, body: answer.body as Body };
+    };
   return {
     listGrants: async ({ query, caller, receivedAt }) => {
       const page = await listGrants(deps, { caller, ...query });
@@ -53,14 +90,8 @@ export function grantHandlers(
       );
       return { status: 201, body: answer.body as Body };
     },
-    revokeGrant: async ({ params, body, headers, caller, requestId, receivedAt }) => {
-      const answer = await revokeGrant(
-        deps,
-        { grantId: params.grantId, reason: body.reason },
-        { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] },
-        (grant) => ({ status: 200, body: toContract(grant, receivedAt) }),
-      );
-      return { status: 200, body: answer.body as Body };
-    },
+    revokeGrant: standing(revokeGrant),
+    suspendGrant: standing(suspendGrant),
+    resumeGrant: standing(resumeGrant),
   };
 }

@@ -11,7 +11,10 @@ export interface RowMacs {
   rowMac(kind: string, canonical: Uint8Array): Buffer;
   verifyRowMac(kind: string, canonical: Uint8Array, mac: Uint8Array): boolean;
 }
-type GrantBody = Omit<Grant, 'grantId' | 'clientId' | 'certificateTypeCode' | 'createdAt' | 'revokedAt'>;
+type GrantBody = Omit<
+  Grant,
+  'grantId' | 'clientId' | 'certificateTypeCode' | 'createdAt' | 'suspendedAt' | 'revokedAt'
+>;
 
 /** What the MAC of a row covers: every column but the MAC. */
 const covered = (row: Omit<GrantRow, 'mac'>): Buffer =>
@@ -22,18 +25,20 @@ const covered = (row: Omit<GrantRow, 'mac'>): Buffer =>
       row.certificate_type_code,
       row.body.toString('utf8'),
       row.created_at.getTime(),
+      row.suspended_at?.getTime() ?? null,
       row.revoked_at?.getTime() ?? null,
     ]),
   );
 
 function toRow(keys: RowMacs, grant: Grant): GrantRow {
-  const { grantId, clientId, certificateTypeCode, createdAt, revokedAt, ...body } = grant;
+  const { grantId, clientId, certificateTypeCode, createdAt, suspendedAt, revokedAt, ...body } = grant;
   const row = {
     grant_id: grantId,
     client_id: clientId,
     certificate_type_code: certificateTypeCode,
     body: Buffer.from(canonicalJson(JSON.parse(JSON.stringify(body)))),
     created_at: createdAt,
+    suspended_at: suspendedAt ?? null,
     revoked_at: revokedAt ?? null,
   };
   return { ...row, mac: keys.rowMac('grant', covered(row)) };
@@ -51,11 +56,21 @@ function fromRow(keys: RowMacs, row: GrantRow): Grant | undefined {
     clientId: row.client_id,
     certificateTypeCode: row.certificate_type_code,
     createdAt: row.created_at,
+    ...(row.suspended_at !== null && { suspendedAt: row.suspended_at }),
     ...(row.revoked_at !== null && { revokedAt: row.revoked_at }),
   };
 }
 
-const columns = ['grant_id', 'client_id', 'certificate_type_code', 'body', 'created_at', 'revoked_at', 'mac'] as const;
+const columns = [
+  'grant_id',
+  'client_id',
+  'certificate_type_code',
+  'body',
+  'created_at',
+  'suspended_at',
+  'revoked_at',
+  'mac',
+] as const;
 
 export interface LoadedGrants {
   readonly grants: readonly Grant[];
@@ -92,9 +107,14 @@ export async function lockGrant(trx: Transaction<Tables>, keys: RowMacs, grantId
   return row === undefined ? undefined : fromRow(keys, row);
 }
 
-export async function updateRevocation(trx: Transaction<Tables>, keys: RowMacs, grant: Grant): Promise<void> {
-  const { revoked_at, mac } = toRow(keys, grant);
-  await trx.updateTable('grants').set({ revoked_at, mac }).where('grant_id', '=', grant.grantId).execute();
+/** Writes whether a grant is suspended or revoked; nothing else of it ever changes. */
+export async function updateStanding(trx: Transaction<Tables>, keys: RowMacs, grant: Grant): Promise<void> {
+  const { suspended_at, revoked_at, mac } = toRow(keys, grant);
+  await trx
+    .updateTable('grants')
+    .set({ suspended_at, revoked_at, mac })
+    .where('grant_id', '=', grant.grantId)
+    .execute();
 }
 
 /**

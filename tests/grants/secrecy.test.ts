@@ -55,12 +55,13 @@ await t.test('invariant 2: secrecy is granted to the millisecond, by a grant tha
   t.equal(codeOf([none], dayMs), 'secrecy_not_granted');
   t.equal(codeOf([], dayMs), 'grant_required');
   t.equal(codeOf([grantWith('r', { days: 10, revoked: true })], dayMs), 'grant_revoked');
+  const owner = { ownerDepartmentCode: typeCode.slice(0, 18) };
   t.match(
-    [dayMs, dayMs + 1, -1, 99_999 * dayMs].map((ms) => applicationFor(wanted(ms))['secrecyDays']),
+    [dayMs, dayMs + 1, -1, 99_999 * dayMs].map((ms) => applicationFor(wanted(ms), owner)['secrecyDays']),
     [1, 2, 1, 3_650],
     'what to apply for',
   );
-  t.notOk('secrecyDays' in applicationFor(wanted(undefined)));
+  t.notOk('secrecyDays' in applicationFor(wanted(undefined), owner));
   const anyDays = fc.option(fc.integer({ min: 1, max: 3_650 }), { nil: undefined });
   fc.assert(
     fc.property(

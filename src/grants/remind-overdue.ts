@@ -1,0 +1,45 @@
+import type { Database } from '../db/database.ts';
+import { type ApplicationStoreDeps, overdueApplications } from './application-store.ts';
+
+export interface RemindDeps extends ApplicationStoreDeps {
+  readonly db: Pick<Database, 'kysely'>;
+  /** English name of a department: its code would be censored in the log like every USCC. */
+  readonly departmentName: (code: string) => Promise<string | undefined>;
+  readonly log: {
+    warn(facts: object, message: string): void;
+    error(facts: object, message: string): void;
+  };
+}
+
+/** Logs, for each owner department, how many applications for its types wait too long for it and for the hub. Numbers only. */
+export async function remindOfOverdue(deps: RemindDeps, at: Date): Promise<void> {
+  const counts = new Map<string, { owner: number; hub: number }>();
+  for (const { ownerDepartmentCode, state } of await overdueApplications(deps.db.kysely, deps, at)) {
+    const { owner, hub } = counts.get(ownerDepartmentCode) ?? { owner: 0, hub: 0 };
+    const isOwner = state === 'awaiting_owner';
+    counts.set(ownerDepartmentCode, isOwner ? { owner: owner + 1, hub } : { owner, hub: hub + 1 });
+  }
+  for (const [department, { owner, hub }] of [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const name = await deps.departmentName(department);
+    deps.log.warn(
+      { department: name ?? 'unknown', count: owner + hub, awaitingOwner: owner, awaitingHub: hub },
+      'decisions on applications for grants are overdue',
+    );
+  }
+}
+
+export interface OverdueReminder {
+  /** Once, now. Never rejects: what failed is logged. */
+  remind(): Promise<void>;
+  stop(): void;
+}
+
+/** Reminds every hour, beginning an hour from now. */
+export function remindHourly(deps: RemindDeps & { readonly now: () => Date }): OverdueReminder {
+  const remind = (): Promise<void> =>
+    remindOfOverdue(deps, deps.now()).catch((error: unknown) =>
+      deps.log.error({ err: error }, 'overdue applications could not be counted'),
+    );
+  const timer = setInterval(() => void remind(), 3_600_000).unref();
+  return { remind, stop: () => clearInterval(timer) };
+}

@@ -1,0 +1,141 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import type { Database } from '../db/database.ts';
+import type { Tables } from '../db/tables.ts';
+import { Refusal } from '../errors.ts';
+import { canonicalJson } from '../verification/canonical-json.ts';
+import type { Ticket, TicketScope } from './ticket.ts';
+
+type TicketRow = Tables['tickets'];
+
+/** Authenticated encryption under the hub's keys; `open` throws `stored_data_tampered`. */
+export interface TicketBox {
+  seal(aad: Uint8Array, plaintext: Uint8Array): Buffer;
+  open(aad: Uint8Array, box: Uint8Array): Buffer;
+}
+
+/** Tells a ticket at sight, for people and for programs that look for secrets where none should be. */
+const ticketPrefix = 'certhub_ticket_';
+const secretBytes = 16;
+
+/** A new secret: 128 random bits. It is told to the client that asked for it, and kept nowhere. */
+export const newTicketSecret = (): string => `${ticketPrefix}${randomBytes(secretBytes).toString('base64url')}`;
+
+/** By what a secret is found again. Nobody guesses 128 bits back from it, so it takes no key. */
+export const ticketHash = (secret: string): Buffer => createHash('sha256').update(secret).digest();
+
+/** What the box of a row binds: every column that never changes. */
+const boundTo = (row: Omit<TicketRow, 'used' | 'revoked_at' | 'box'>): Buffer =>
+  Buffer.from(
+    canonicalJson([
+      'certhub/ticket/1',
+      row.ticket_id,
+      row.ticket_hash.toString('hex'),
+      row.client_id,
+      row.uses,
+      row.expires_at.getTime(),
+    ]),
+  );
+
+export async function insertTicket(
+  trx: Transaction<Tables>,
+  box: TicketBox,
+  { ticketId, clientId, uses, expiresAt, ...scope }: Ticket,
+  hash: Buffer,
+): Promise<void> {
+  const row = { ticket_id: ticketId, ticket_hash: hash, client_id: clientId, uses, expires_at: expiresAt };
+  await trx
+    .insertInto('tickets')
+    .values({
+      ...row,
+      used: 0,
+      revoked_at: null,
+      box: box.seal(boundTo(row), Buffer.from(JSON.stringify(scope satisfies TicketScope))),
+    })
+    .execute();
+}
+
+/** A ticket as it stands in the table now. */
+export interface StoredTicket extends Ticket {
+  readonly used: number;
+  readonly revokedAt: Date | null;
+}
+
+export interface TicketQuery {
+  readonly secret: string;
+  readonly clientId: string;
+  /** Told the name of the client's own ticket before its box is opened: the record of a row that fails says which. */
+  readonly found?: (ticketId: string) => void;
+}
+
+const byHash = {
+  name: 'ticket_by_hash',
+  text: `select ticket_id, ticket_hash, client_id, uses, used, expires_at, revoked_at, box from tickets where ticket_hash = $1`,
+};
+
+/**
+ * The ticket of a secret, or undefined when there is none or when it is another client's. Throws `stored_data_tampered` when whom it is
+ * for, how often, until when, or its box is not what the hub wrote together.
+ */
+export async function findTicket(
+  db: Pick<Database, 'query'>,
+  box: TicketBox,
+  { secret, clientId, found }: TicketQuery,
+): Promise<StoredTicket | undefined> {
+  const [row] = await db.query<TicketRow>(byHash, [ticketHash(secret)]);
+  if (row === undefined || row.client_id !== clientId) return undefined;
+  found?.(row.ticket_id);
+  // PostgreSQL's infinity, which a row written past the hub may hold, is no Date.
+  if (!(row.expires_at instanceof Date)) throw new Refusal('stored_data_tampered', { ticketId: row.ticket_id });
+  return { ...open(box, row), used: row.used, revokedAt: row.revoked_at };
+}
+
+function open(box: TicketBox, row: TicketRow): Ticket {
+  const { ticket_id: ticketId, client_id: clientId, uses, expires_at: expiresAt } = row;
+  try {
+    const scope = JSON.parse(box.open(boundTo(row), row.box).toString('utf8')) as TicketScope;
+    return { ...scope, ticketId, clientId, uses, expiresAt };
+  } catch (cause) {
+    throw new Refusal('stored_data_tampered', { ticketId }, { cause });
+  }
+}
+
+// One statement decides and counts: however many ask at once, on however many processes, no more than `uses` get a row back.
+// $2 and $3 come from the opened box, so raising the columns after the row was read gains nothing.
+const takeOne = {
+  name: 'ticket_take_use',
+  text: `update tickets set used = used + 1
+    where ticket_id = $1 and used < least(uses, $2::int) and least(expires_at, $3::timestamptz) > $4 and revoked_at is null
+    returning used`,
+};
+
+/** Takes one use at that moment; false when there is none to take: used up, expired or revoked. */
+export async function takeTicketUse(
+  db: Pick<Database, 'query'>,
+  { ticketId, uses, expiresAt }: Ticket,
+  at: Date,
+): Promise<boolean> {
+  const rows = await db.query<{ used: number }>(takeOne, [ticketId, uses, expiresAt, at]);
+  return rows.length === 1;
+}
+
+/**
+ * Marks a client's own ticket as revoked; answers whether it was not before, and undefined when the client has no such ticket. Its box is
+ * not opened: a row that somebody tampered with is best revoked.
+ */
+export async function revokeTicketRow(
+  trx: Transaction<Tables>,
+  { ticketId, clientId, at }: { readonly ticketId: string; readonly clientId: string; readonly at: Date },
+): Promise<boolean | undefined> {
+  const row = await trx
+    .selectFrom('tickets')
+    .select('revoked_at')
+    .where('ticket_id', '=', ticketId)
+    .where('client_id', '=', clientId)
+    .forUpdate()
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  if (row.revoked_at !== null) return false;
+  await trx.updateTable('tickets').set({ revoked_at: at }).where('ticket_id', '=', ticketId).execute();
+  return true;
+}
