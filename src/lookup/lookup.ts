@@ -12,9 +12,12 @@ import {
 } from '../certificates/read-certificates.ts';
 import type { Database } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
+import { typesUnder } from '../grants/ticket.ts';
+import { mustBeGood, quotedTicket, takeUse } from '../grants/use-ticket.ts';
 import type { Call } from '../ids.ts';
 import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
+import { askedOf, exceededOf } from './asked.ts';
 import {
   cutDown,
   type Evidence,
@@ -33,7 +36,8 @@ import { checkQuestion, type Question, type Secrecy, type UncheckedQuestion } fr
 
 export interface LookupDeps extends PermissionDeps {
   readonly db: Database;
-  readonly keys: Pick<EncryptionKeys, 'box'> & Pick<IndexKeys, 'holderKey' | 'holderKeys'>;
+  readonly keys: Pick<EncryptionKeys, 'box'> &
+    Pick<IndexKeys, 'holderKey' | 'holderKeys' | 'everyHolderKey' | 'searchKeys'>;
   readonly record: Recorder;
   /** Signs the claims of an answer as `certhub-answer+jwt`. */
   readonly signAnswer: (claims: Record<string, unknown>) => Promise<string>;
@@ -64,6 +68,8 @@ type Decision =
 interface Trace {
   question?: Question;
   types?: readonly PermittedType[];
+  /** The ticket that was quoted, if it is the caller's. */
+  ticketId?: string;
   subjects?: readonly Buffer[];
   /** Every grant used allows the secrecy that was asked for. */
   secrecyGranted?: true;
@@ -102,17 +108,20 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
       trace.subjects = [deps.keys.holderKey(type, number)];
     }
     if (deps.isUnwitnessed()) throw new Refusal('log_unwitnessed');
-    const covered = await coveredTypes(deps, question, call.caller.clientId, call.at);
+    const { asked, takeTicket } = await underTicket(deps, { question, unchecked, call }, trace);
+    const covered = await coveredTypes(deps, asked, call.caller.clientId, call.at);
     if (question.purpose.secrecy !== undefined) trace.secrecyGranted = true;
     // Side by side: what was read leaves only if the quota was there, and its record is written. The quota speaks first.
     const reading = read(deps, question, covered, call.at);
     reading.catch(() => undefined);
-    const types = await takeQuota(deps, covered, call.at);
+    const types = await takeQuota(deps, covered, askedOf(deps.keys, question, reading), call.at);
     trace.types = types;
     const opened = await reading;
     trace.subjects = subjectsOf(deps, trace.subjects ?? [], opened);
     trace.notInForce = opened.filter(({ status }) => status !== 'valid').map(({ row }) => row.identifier);
     const found = await Promise.all(opened.map((each) => present(deps, each, question, types)));
+    // Last, so that a question refused for anything else uses up nothing; and before the record, so before anything leaves.
+    await takeTicket();
     return { ok: true, found, evidence: found.map(evidenceOf), trace };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -120,6 +129,38 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
     if (error.code === 'database_unavailable') throw error;
     return { ok: false, refusal: error, trace };
   }
+}
+
+/**
+ * The question with nothing left open that its ticket decides, and what takes a use of it; without a ticket the question as it is, at no
+ * cost. Refuses what the ticket is not good for, or not any more; its name is noted first, so that the record of the refusal says it.
+ */
+async function underTicket(
+  deps: LookupDeps,
+  {
+    question,
+    unchecked,
+    call,
+  }: { readonly question: Question; readonly unchecked: UncheckedQuestion; readonly call: Call },
+  trace: Trace,
+): Promise<{ readonly asked: Question; readonly takeTicket: () => Promise<void> }> {
+  const { ticket: secret } = unchecked;
+  if (secret === undefined) return { asked: question, takeTicket: () => Promise.resolve() };
+  const found = (ticketId: string): void => {
+    trace.ticketId = ticketId;
+  };
+  const quoted = { secret, clientId: call.caller.clientId, at: call.at, found };
+  const ticket = await quotedTicket(deps, quoted);
+  const { purpose, level, about, types } = question;
+  const limited = {
+    purpose,
+    level,
+    ...(about.by === 'holder' && { holder: about.holder }),
+    ...(types !== undefined && { types }),
+  };
+  mustBeGood(ticket, limited, call.at);
+  const asked = { ...question, hasTicket: true, types: typesUnder(ticket, limited) };
+  return { asked, takeTicket: () => takeUse(deps, ticket, quoted) };
 }
 
 /** Reads and opens what the question is about; of a series only the newest sealed version answers a question by holder. */
@@ -197,7 +238,7 @@ function entryOf(unchecked: UncheckedQuestion, decision: Decision, call: Call): 
   const { caller, requestId, at } = call;
   const { officer, secrecy, ...purpose } = unchecked.purpose;
   const { trace } = decision;
-  const detail = detailOf(secrecy, trace);
+  const detail = { ...detailOf(secrecy, trace), ...(!decision.ok && exceededOf(decision.refusal)) };
   return {
     kind: 'access',
     action: 'lookUp',
@@ -217,10 +258,14 @@ function entryOf(unchecked: UncheckedQuestion, decision: Decision, call: Call): 
  * `secrecy.releaseAt` keeps the record out of its holder's own report until then. Only where the grants allow it: whoever asks for
  * secrecy it does not have is refused, and that refusal shows at once, or anybody could hide that they tried.
  */
-function detailOf(secrecy: Secrecy | undefined, { secrecyGranted, notInForce = [] }: Trace): Record<string, unknown> {
+function detailOf(
+  secrecy: Secrecy | undefined,
+  { secrecyGranted, ticketId, notInForce = [] }: Trace,
+): Record<string, unknown> {
   const told = secrecy && { ...secrecy, releaseAt: new Date(secrecy.releaseAt).toISOString() };
   return {
     ...(told !== undefined && (secrecyGranted === true ? { secrecy: told } : { secrecyRefused: told })),
+    ...(ticketId !== undefined && { ticketId }),
     ...(notInForce.length > 0 && { notInForce }),
   };
 }

@@ -1,6 +1,6 @@
-import { Refusal } from '../errors.ts';
+import { Refusal, type RefusalCode } from '../errors.ts';
 import { applicationFor, type Grant, type Permission, permit, type Wanted } from '../grants/grant.ts';
-import type { Reserve } from '../grants/quota.ts';
+import type { Asked, QuotaLimit, Reserve } from '../grants/quota.ts';
 import type { Question, TypeQuery } from './question.ts';
 
 /** What a lookup needs to know of a certificate type. */
@@ -36,8 +36,8 @@ export interface PermissionDeps {
 /**
  * The types that may be answered. Refuses the whole question when a named type is not covered: the refusal names what to apply
  * for, and depends on the caller and the question alone. Codes: `certificate_type_unknown`, `field_unknown`, `grant_required`,
- * `grant_expired`, `grant_revoked`, `secrecy_not_granted` (also where a type could be answered, but not under secrecy: a question
- * without named types must not quietly lose one).
+ * `grant_expired`, `grant_suspended`, `grant_revoked`, `secrecy_not_granted` and `ticket_required` (these two also where a type could be
+ * answered, but not under secrecy or not without a ticket: a question without named types must not quietly lose one).
  */
 export async function coveredTypes(
   deps: Pick<PermissionDeps, 'grantsOf' | 'findType'>,
@@ -53,6 +53,7 @@ export async function coveredTypes(
     matterCode: question.purpose.matterCode,
     legalBasis: question.purpose.legalBasis,
     at,
+    ...(question.hasTicket === true && { hasTicket: true }),
     ...(secrecy !== undefined && { secretUntil: new Date(secrecy.releaseAt) }),
     ...fieldsOf(query),
   });
@@ -67,7 +68,7 @@ export async function coveredTypes(
   // Without named types, what is not granted is simply not asked for; with none granted at all there is nothing to answer.
   const relevant =
     question.types === undefined
-      ? decided.filter(({ permitted }) => permitted.ok || permitted.code === 'secrecy_not_granted')
+      ? decided.filter(({ permitted }) => permitted.ok || answerable.includes(permitted.code))
       : decided;
   if (relevant.length === 0) {
     const { matterCode, legalBasis } = question.purpose;
@@ -76,14 +77,22 @@ export async function coveredTypes(
   const missing = relevant.filter(({ permitted }) => !permitted.ok);
   const [first] = missing;
   if (first !== undefined && !first.permitted.ok) {
-    const apply = missing.map(({ wanted, type }) => ({
-      ...applicationFor(wanted),
-      ownerDepartmentCode: type.ownerDepartmentCode,
-    }));
+    const needsTicket = missing.filter(({ permitted }) => !permitted.ok && permitted.code === 'ticket_required');
+    const apply = missing
+      .filter((each) => !needsTicket.includes(each))
+      .map(({ wanted, type }) => applicationFor(wanted, type));
     const { code } = first.permitted;
     throw new Refusal(code, {
       ...(code === 'secrecy_not_granted' && { pointer: '/purpose/secrecy/releaseAt' }),
-      apply,
+      ...(code === 'ticket_required' && { pointer: '/ticket' }),
+      ...(needsTicket.length > 0 && {
+        ticketFor: needsTicket.map(({ query, wanted }) => ({
+          certificateTypeCode: query.certificateTypeCode,
+          level: wanted.level,
+          ...fieldsOf(query),
+        })),
+      }),
+      ...(apply.length > 0 && { apply }),
     });
   }
   return relevant.flatMap(({ query, type, permitted }) =>
@@ -91,23 +100,31 @@ export async function coveredTypes(
   );
 }
 
-/** Takes one lookup of each type from a grant that covers it. Refuses `quota_exceeded` when the day of all of them is used up. */
+/**
+ * Takes one lookup of each type from a grant that covers it. Refuses `quota_exceeded` when the day of all of them is used up, naming
+ * the limit (`dailyQuota`, `dailyHolders`, `officerDailyQuota`, `officerDailyHolders`) of the one tried first.
+ */
 export function takeQuota(
   { reserve, nextDay }: Pick<PermissionDeps, 'reserve' | 'nextDay'>,
   covered: readonly CoveredType[],
+  asked: Asked,
   at: Date,
 ): Promise<PermittedType[]> {
   return Promise.all(
     covered.map(async ({ query, type, candidates }) => {
-      const permission = await firstWithQuota(reserve, candidates, at);
-      if (permission === undefined) {
+      const taken = await firstWithQuota(reserve, candidates, asked, at);
+      if ('limit' in taken) {
         const retryAfterSeconds = Math.ceil((nextDay(at).getTime() - at.getTime()) / 1_000);
-        throw new Refusal('quota_exceeded', { certificateTypeCode: query.certificateTypeCode, retryAfterSeconds });
+        const { certificateTypeCode } = query;
+        throw new Refusal('quota_exceeded', { certificateTypeCode, limit: taken.limit, retryAfterSeconds });
       }
-      return { query, type, permission };
+      return { query, type, permission: taken };
     }),
   );
 }
+
+/** What is missing where a grant in force covers the type: the caller has to ask otherwise, not to ask less. */
+const answerable: readonly RefusalCode[] = ['secrecy_not_granted', 'ticket_required'];
 
 const grantedTypes = (grants: readonly Grant[]): string[] => [
   ...new Set(grants.map(({ certificateTypeCode }) => certificateTypeCode)),
@@ -133,11 +150,14 @@ async function knownType(deps: Pick<PermissionDeps, 'findType'>, query: TypeQuer
 /** Takes one from the first grant whose day is not used up. Grants are tried one after another: only the used one is charged in full. */
 async function firstWithQuota(
   reserve: Reserve,
-  candidates: readonly Permission[],
+  [first, ...others]: CoveredType['candidates'],
+  asked: Asked,
   at: Date,
-): Promise<Permission | undefined> {
-  for (const candidate of candidates) {
-    if (await reserve(candidate.grant, at)) return candidate;
+): Promise<Permission | { readonly limit: QuotaLimit }> {
+  const limit = await reserve(first.grant, asked, at);
+  if (limit === undefined) return first;
+  for (const candidate of others) {
+    if ((await reserve(candidate.grant, asked, at)) === undefined) return candidate;
   }
-  return undefined;
+  return { limit };
 }

@@ -40,6 +40,8 @@ export interface UncheckedQuestion {
   readonly level: Level;
   readonly holder?: { readonly type: string; readonly number: string };
   readonly certificateIdentifier?: string;
+  /** A secret: it is resolved, and never recorded or repeated. */
+  readonly ticket?: string;
   readonly types?: readonly TypeQuery[];
 }
 
@@ -50,8 +52,10 @@ export interface Question {
   readonly about:
     | { readonly by: 'holder'; readonly holder: Holder }
     | { readonly by: 'identifier'; readonly certificate: ParsedCertificateIdentifier };
-  /** Undefined: every type granted for this matter and legal basis. */
+  /** Undefined: every type granted for this matter and legal basis, or with a ticket, every type of the ticket. */
   readonly types?: readonly TypeQuery[];
+  /** The question stands under a ticket of its case. */
+  readonly hasTicket?: boolean;
 }
 
 /**

@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from '
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { apiClient } from '../../src/cli/api-client.ts';
+import { type ApiClient, apiClient } from '../../src/cli/api-client.ts';
 import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer, loadCity } from '../../src/cli/demo/load.ts';
 import { demoClientKey } from '../../src/cli/demo/registry.ts';
@@ -14,12 +14,13 @@ import { exampleKeys } from '../support/start-hub.ts';
 import { benchAudit } from './audit.ts';
 import { httpRequest, type LoadResult, load } from './load.ts';
 import { benchLog } from './log.ts';
+import { benchMatters } from './matters.ts';
 import { hasPgbench, pgbench } from './pgbench.ts';
 
 /**
- * `npm run bench -- [--seconds N] [--rounds N] [--records N] [--only lookups,log,audit]`: lookups per second with and without recording,
+ * `npm run bench -- [--seconds N] [--rounds N] [--records N] [--only lookups,log,audit,matters]`: lookups per second with and without recording,
  * interleaved in one run, and what PostgreSQL alone does with the same statements (`lookups`); what the transparency log costs and how
- * far it is behind (`log`); how fast records are checked and searched (`audit`, among `--records` of them). Server, database and client
+ * far it is behind (`log`); how fast records are checked and searched (`audit`, among `--records` of them); a matter check beside one lookup (`matters`). Server, database and client
  * share this machine: read the ratios.
  */
 const { values: asked } = parseArgs({
@@ -27,7 +28,7 @@ const { values: asked } = parseArgs({
     seconds: { type: 'string', default: '8' },
     rounds: { type: 'string', default: '3' },
     records: { type: 'string', default: '1000000' },
-    only: { type: 'string', default: 'lookups,log,audit' },
+    only: { type: 'string', default: 'lookups,log,audit,matters' },
   },
 });
 const [seconds, rounds] = [Number(asked.seconds), Number(asked.rounds)];
@@ -54,6 +55,7 @@ try {
         recording.child.stdin?.write(`sequence ${wanted}\n`);
       });
     if (parts.has('lookups') || parts.has('log')) await compare(recording.port, silent.port, sequence);
+    if (parts.has('matters')) await benchMatters({ clientOf: rememberedClients(recording.port), rounds, say });
     if (parts.has('audit')) {
       const url = `http://127.0.0.1:${recording.port}`;
       const auditor = apiClient({ url, issuer, clientId: 'audit-office', key: demoClientKey('audit-office') });
@@ -73,15 +75,9 @@ async function compare(
   silentPort: number,
   sequence: (wanted: 'on' | 'off') => Promise<void>,
 ): Promise<void> {
-  const clientOf = (clientId: string) =>
-    apiClient({ url: `http://127.0.0.1:${recordingPort}`, issuer, clientId, key: demoClientKey(clientId) });
-  const clients = new Map<string, ReturnType<typeof clientOf>>();
+  const clientOf = rememberedClients(recordingPort);
   const begun = performance.now();
-  await loadCity((clientId) => {
-    const client = clients.get(clientId) ?? clientOf(clientId);
-    clients.set(clientId, client);
-    return client;
-  }, certificates);
+  await loadCity(clientOf, certificates);
   const perSecond = certificates / ((performance.now() - begun) / 1_000);
   say(`${certificates} certificates pushed, reviewed and sealed over HTTP: ${perSecond.toFixed(0)}/s (8 at a time)`);
   await expectAnswer(
@@ -139,6 +135,17 @@ async function compare(
     const raw = median(results.pgbench);
     say(`median pgbench transactions/s of the same read and insert ${raw.toFixed(0)}   ratio ${(on / raw).toFixed(2)}`);
   }
+}
+
+/** Clients of a hub that ask for a token once. */
+function rememberedClients(port: number): (clientId: string) => ApiClient {
+  const clients = new Map<string, ApiClient>();
+  return (clientId) => {
+    const url = `http://127.0.0.1:${port}`;
+    const client = clients.get(clientId) ?? apiClient({ url, issuer, clientId, key: demoClientKey(clientId) });
+    clients.set(clientId, client);
+    return client;
+  };
 }
 
 interface Results {

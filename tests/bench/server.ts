@@ -4,7 +4,8 @@ import { registerDemo } from '../../src/cli/demo/registry.ts';
 import { type OpenedSequencer, openSequencer } from '../../src/cli/open-sequencer.ts';
 import { connect } from '../../src/db/database.ts';
 import { openLog } from '../../src/http/log.ts';
-import { assembleCore, assembleHub } from '../../src/hub.ts';
+import { assembleHub } from '../../src/hub.ts';
+import { assembleCore } from '../../src/hub-core.ts';
 import { exampleKeys, testConfig } from '../support/start-hub.ts';
 
 /**

@@ -1,0 +1,36 @@
+import type { Matter } from '../catalogue/matter.ts';
+import { Refusal } from '../errors.ts';
+import { checkHolder, type Holder, holderKind } from '../verification/identifiers.ts';
+
+/** The holder behind each party, by its code, in the order of the matter; the number in normal form. */
+export type Parties = ReadonlyMap<string, Holder>;
+
+/**
+ * Checks that every party of the matter has a holder of its kind, with right check digits, and that there is nobody else.
+ * @throws Refusal `party_missing`, `invalid_holder_type`, `invalid_id_number`, `invalid_uscc` with a pointer
+ */
+export function checkParties(
+  matter: Pick<Matter, 'parties'>,
+  given: Readonly<Record<string, { readonly type: string; readonly number: string }>>,
+): Parties {
+  const unchecked = new Map(Object.entries(given));
+  const parties = new Map<string, Holder>();
+  for (const { code, kind } of matter.parties) {
+    const pointer = `/parties/${code}`;
+    const holder = unchecked.get(code);
+    if (holder === undefined) throw new Refusal('party_missing', { pointer, rule: 'missing' });
+    const checked = checkHolder(holder);
+    if (!checked.ok) {
+      throw new Refusal(checked.code, {
+        pointer: `${pointer}/${checked.code === 'invalid_holder_type' ? 'type' : 'number'}`,
+      });
+    }
+    if (holderKind(checked.holder.type) !== kind) {
+      throw new Refusal('party_missing', { pointer: `${pointer}/type`, rule: 'holder_kind' });
+    }
+    parties.set(code, checked.holder);
+  }
+  // The name is the caller's own text and could be a person's, so it is not repeated.
+  if (unchecked.size > parties.size) throw new Refusal('party_missing', { pointer: '/parties/*', rule: 'unknown' });
+  return parties;
+}
