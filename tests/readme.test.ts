@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import t from 'tap';
 import { settings } from '../src/config.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const root = resolve(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -129,6 +129,11 @@ const expected: readonly RegExp[][] = [
   [/^0$/m],
   [/^revoked\nrevoked$/m],
   [/^[0-9a-f-]{36}\n[1-9]\d*$/m],
+  [/^identity satisfied\nguardianship satisfied\nage satisfied\nresidence satisfied\nvaccination declaration\ntrue$/m],
+  [/fields: \[ 'name', 'relationshipToHead', 'headIdNumber' \]/, /^awaiting_hub\ngranted$/m],
+  [/^户主\nticket_used_up$/m],
+  [/^suspended\n.*your grant is suspended\.\nin_force$/m],
+  [/^1$/m, /^出入境证件相片,出入境证件相片采集点$/m],
   [/organizationIdentifier=11999900100000016A/],
   [/^valid$/m, /correct and valid/, /示范市示范路3号/],
   [/approval-hall {2}food-business-licence {2}answered/, /^陈受理$/m],

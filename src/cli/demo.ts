@@ -9,6 +9,7 @@ import { type ApiClient, apiClient } from './api-client.ts';
 import type { CommandIo } from './command-io.ts';
 import { tellAuditStory } from './demo/audit-story.ts';
 import { loadCity } from './demo/load.ts';
+import { tellMatterStory } from './demo/matter-story.ts';
 import { demoClientKey, exampleFolder, registerDemo } from './demo/registry.ts';
 import { type Told, tellStory } from './demo/story.ts';
 import { type Teller, teller } from './demo/teller.ts';
@@ -124,12 +125,13 @@ async function demo({ core, config }: OpenedHub, { tell, since, count, exit }: D
       runId: core.now().toISOString().replace(/\D/g, '').slice(2, 14),
     };
     const told = await tellStory(story);
+    const asked = await tellMatterStory({ ...story, issuer: config.issuer });
     const { idNumber, recordId } = told;
     if (config.sequencer) await tellAuditStory({ ...story, idNumber, recordId, url, policyFile: config.witnessPolicy });
     tell.line(`\nEvery step went as told (${since()}).`);
     if (exit) return;
     const token = await clientOf('school-enrolment').token();
-    await farewell({ tell, url, folder, told, token, policyFile: config.witnessPolicy ?? 'POLICY' });
+    await farewell({ tell, url, folder, told, asked, token, policyFile: config.witnessPolicy ?? 'POLICY' });
     await toldToStop();
     tell.line('stopping');
   } finally {
@@ -142,12 +144,14 @@ interface Farewell {
   readonly url: string;
   readonly folder: string;
   readonly told: Told;
+  /** A check of a matter that is complete. */
+  readonly asked: object;
   readonly token: string;
   readonly policyFile: string;
 }
 
 /** What to try next; every command can be pasted as it stands. */
-async function farewell({ tell, url, folder, told, token, policyFile }: Farewell): Promise<void> {
+async function farewell({ tell, url, folder, told, asked, token, policyFile }: Farewell): Promise<void> {
   const lookup = JSON.stringify({
     purpose: told.purpose,
     level: 'fields',
@@ -164,6 +168,9 @@ The hub stays up; stop it with Ctrl-C.
 Look somebody up (this token of the school-enrolment system works for ten minutes):
   export TOKEN=${token}
   curl -s ${url}/v1/lookups -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '${lookup}'
+
+What does a child still need to be enrolled (the same token)?
+  curl -s ${url}/v1/matters/school-enrolment/checks -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '${JSON.stringify(asked)}'
 
 A new token for any demo client, e.g. the auditor:
   npm run -s certhub -- client token --id audit-office --key keys-example/clients/audit-office.jwk.json --url ${url}

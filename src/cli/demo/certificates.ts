@@ -26,6 +26,7 @@ const { publicSecurity, marketRegulation, humanResources, taxation, naturalResou
 export const demoTypes = {
   residentIdCard: `${publicSecurity}001`,
   residencePermit: `${publicSecurity}002`,
+  householdRegister: `${publicSecurity}003`,
   businessLicence: `${marketRegulation}001`,
   socialInsurance: `${humanResources}001`,
   employment: `${humanResources}002`,
@@ -55,10 +56,16 @@ const push = (
   body: { certificateEffectiveDate: body.certificateIssuedDate, ...body, officer: clerk },
 });
 
-const residentIdCard: Maker = (index, { number, random }) => {
-  const person = personOf(index);
-  const issued = someDay(random, 2016, 2024);
-  return push('psb-issuer', true, {
+/** An ID card that is valid for twenty years. */
+export const residentIdCardOf = (
+  person: Person,
+  {
+    number,
+    issued,
+    ethnicity = '汉族',
+  }: { readonly number: string; readonly issued: string; readonly ethnicity?: string },
+): DemoPush =>
+  push('psb-issuer', true, {
     certificateTypeCode: demoTypes.residentIdCard,
     certificateNumber: `ID${number}`,
     certificateIssuedDate: issued,
@@ -67,22 +74,35 @@ const residentIdCard: Maker = (index, { number, random }) => {
     fields: {
       name: person.name,
       sex: person.sex,
-      ethnicity: oneOf(random, ['汉族', '汉族', '汉族', '回族', '满族', '壮族']),
+      ethnicity,
       birthDate: person.birthDate,
       address: person.address,
       idNumber: person.idNumber,
       issuingAuthority: '示范市公安局',
     },
   });
+
+const residentIdCard: Maker = (index, { number, random }) => {
+  const issued = someDay(random, 2016, 2024);
+  const ethnicity = oneOf(random, ['汉族', '汉族', '汉族', '回族', '满族', '壮族']);
+  return residentIdCardOf(personOf(index), { number, issued, ethnicity });
 };
 
-const residencePermit: Maker = (index, { number, random }) => {
-  const person = personOf(index);
-  return push('psb-issuer', true, {
+/** A residence permit for work, if no other reason is given. */
+export const residencePermitOf = (
+  person: Person,
+  {
+    number,
+    issued,
+    expires,
+    reason = '合法稳定就业',
+  }: { readonly number: string; readonly issued: string; readonly expires: string; readonly reason?: string },
+): DemoPush =>
+  push('psb-issuer', true, {
     certificateTypeCode: demoTypes.residencePermit,
     certificateNumber: `JZ${number}`,
-    certificateIssuedDate: '2025-03-10',
-    certificateExpiringDate: '2029-03-09',
+    certificateIssuedDate: issued,
+    certificateExpiringDate: expires,
     holders: [holderOf(person)],
     fields: {
       name: person.name,
@@ -90,10 +110,36 @@ const residencePermit: Maker = (index, { number, random }) => {
       birthDate: person.birthDate,
       registeredResidence: '外省示例县示例镇8号',
       currentAddress: person.address,
-      residenceReason: oneOf(random, ['合法稳定就业', '合法稳定住所', '连续就读']),
+      residenceReason: reason,
     },
   });
+
+const residencePermit: Maker = (index, { number, random }) => {
+  const reason = oneOf(random, ['合法稳定就业', '合法稳定住所', '连续就读']);
+  return residencePermitOf(personOf(index), { number, issued: '2025-03-10', expires: '2029-03-09', reason });
 };
+
+/** The page of a household register about one of its members; the head's own page is that of the head. */
+export const householdRegisterOf = (
+  member: Person,
+  { head, relationship, number }: { readonly head: Person; readonly relationship: string; readonly number: string },
+): DemoPush =>
+  push('psb-issuer', true, {
+    certificateTypeCode: demoTypes.householdRegister,
+    certificateNumber: `HK${number}`,
+    certificateIssuedDate: '2022-04-01',
+    holders: [holderOf(member)],
+    fields: {
+      name: member.name,
+      sex: member.sex,
+      birthDate: member.birthDate,
+      householdNumber: `H${number}`,
+      householdType: '家庭户',
+      relationshipToHead: relationship,
+      headIdNumber: head.idNumber,
+      registeredAddress: head.address,
+    },
+  });
 
 const businessLicence: Maker = (index, { number }) => {
   const company = companyOf(index);
@@ -117,28 +163,49 @@ const businessLicence: Maker = (index, { number }) => {
   });
 };
 
-const socialInsurance: Maker = (index, { number, random }) => {
-  const person = personOf(index);
-  const months = 12 + Math.floor(random() * 200);
-  return push('hrss-issuer', false, {
+/** What social insurance was paid, with a record that is good for somewhat less than a year. */
+export const socialInsuranceOf = (
+  person: Person,
+  paid: {
+    readonly number: string;
+    readonly issued: string;
+    readonly expires: string;
+    readonly employer: Company;
+    /** yyyy-mm */
+    readonly periodTo: string;
+    readonly months: number;
+    readonly contributionBase: string;
+  },
+): DemoPush =>
+  push('hrss-issuer', false, {
     certificateTypeCode: demoTypes.socialInsurance,
-    certificateNumber: `SB${number}`,
-    certificateIssuedDate: '2026-09-01',
-    certificateExpiringDate: '2027-08-31',
+    certificateNumber: `SB${paid.number}`,
+    certificateIssuedDate: paid.issued,
+    certificateExpiringDate: paid.expires,
     holders: [holderOf(person)],
     fields: {
       name: person.name,
       insuredStatus: '参保缴费',
-      employerName: companyOf(index % 60).name,
+      employerName: paid.employer.name,
       periodFrom: '2019-01',
-      periodTo: '2026-08',
-      pensionMonths: months,
-      medicalMonths: months,
-      unemploymentMonths: Math.floor(months / 2),
-      contributionBase: `${6_000 + (index % 90) * 100}.00`,
+      periodTo: paid.periodTo,
+      pensionMonths: paid.months,
+      medicalMonths: paid.months,
+      unemploymentMonths: Math.floor(paid.months / 2),
+      contributionBase: paid.contributionBase,
     },
   });
-};
+
+const socialInsurance: Maker = (index, { number, random }) =>
+  socialInsuranceOf(personOf(index), {
+    number,
+    issued: '2026-09-01',
+    expires: '2027-08-31',
+    employer: companyOf(index % 60),
+    periodTo: '2026-08',
+    months: 12 + Math.floor(random() * 200),
+    contributionBase: `${6_000 + (index % 90) * 100}.00`,
+  });
 
 const employment: Maker = (index, { number, random }) => {
   const person = personOf(index);
@@ -176,30 +243,36 @@ const taxPayment: Maker = (index, { number }) => {
   });
 };
 
-const realEstate: Maker = (index, { number }) => {
-  const [one, other] = [personOf(index), personOf(index + 1)];
-  const shared = index % 3 === 0;
-  return push('realestate-issuer', true, {
+/** The title of the home of its first owner. */
+export const realEstateOf = (
+  owners: readonly [Person, ...Person[]],
+  { number, mortgaged = false }: { readonly number: string; readonly mortgaged?: boolean },
+): DemoPush =>
+  push('realestate-issuer', true, {
     certificateTypeCode: demoTypes.realEstate,
     certificateNumber: `示(2021)示范市不动产权第${number}号`,
     certificateIssuedDate: '2021-06-18',
-    holders: shared ? [holderOf(one), holderOf(other)] : [holderOf(one)],
+    holders: owners.map(holderOf),
     fields: {
       unitNumber: `990000001001GB${number.padStart(14, '0').slice(-14)}`,
-      location: one.address,
-      ownership: shared ? '共同共有' : '单独所有',
+      location: owners[0].address,
+      ownership: owners.length > 1 ? '共同共有' : '单独所有',
       rightKind: '国有建设用地使用权/房屋所有权',
       rightNature: '出让/市场化商品房',
       landUse: '城镇住宅用地/住宅',
       floorArea: '89.60',
-      mortgaged: index % 4 === 0,
+      mortgaged,
     },
   });
+
+const realEstate: Maker = (index, { number }) => {
+  const [one, other] = [personOf(index), personOf(index + 1)];
+  return realEstateOf(index % 3 === 0 ? [one, other] : [one], { number, mortgaged: index % 4 === 0 });
 };
 
-const marriage: Maker = (index, { number }) => {
-  const [one, other] = [personOf(index), personOf(index + 1)];
-  return push('civil-affairs-issuer', true, {
+/** A marriage certificate of two holders. */
+export const marriageOf = (one: Person, other: Person, number: string): DemoPush =>
+  push('civil-affairs-issuer', true, {
     certificateTypeCode: demoTypes.marriage,
     certificateNumber: `J990000-2018-${number}`,
     certificateIssuedDate: '2018-05-20',
@@ -211,7 +284,8 @@ const marriage: Maker = (index, { number }) => {
       wifeName: other.name,
     },
   });
-};
+
+const marriage: Maker = (index, { number }) => marriageOf(personOf(index), personOf(index + 1), number);
 
 /** How the types share the city's certificates; marriages and titles take a person and the next one. */
 const makers: readonly (readonly [maker: Maker, share: number])[] = [

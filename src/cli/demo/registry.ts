@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { seedStarterMatters } from '../../catalogue/seed-starter-matters.ts';
 import { seedStarterTypes } from '../../catalogue/seed-starter-types.ts';
+import { exampleMatterDepartments } from '../../catalogue/starter-materials.ts';
+import { starterMatters } from '../../catalogue/starter-matters.ts';
 import { exampleDepartments, starterTypes } from '../../catalogue/starter-types.ts';
 import type { UnverifiedJwk } from '../../departments/client-key.ts';
 import { registerClient } from '../../departments/register-client.ts';
 import { registerDepartment } from '../../departments/register-department.ts';
 import { registerSealX509 } from '../../departments/register-seal-x509.ts';
 import { registerTrustRoot } from '../../departments/register-trust-root.ts';
-import type { Core } from '../../hub.ts';
+import type { Core } from '../../hub-core.ts';
 import type { Call, Caller, ClientId, DepartmentCode, Role } from '../../ids.ts';
 
 /** Folder of the published demo keys and of the departments and clients that hold them. */
@@ -44,7 +47,7 @@ const publicHalf = ({ d: _private, ...jwk }: Record<string, string>): Unverified
 const sealsCountFrom = new Date('2024-01-02T00:00:00Z');
 
 /**
- * Registers the demo's departments, clients, roots, seals and certificate types through the same use cases as the admin API.
+ * Registers the demo's departments, clients, roots, seals and certificate types and matters through the same use cases as the admin API.
  * Every step has a fixed Idempotency-Key: running it again changes nothing.
  */
 export async function registerDemo(core: Core): Promise<void> {
@@ -78,6 +81,12 @@ export async function registerDemo(core: Core): Promise<void> {
     });
   }
   await seedStarterTypes({ ...deps }, { types: starterTypes(exampleDepartments), at: core.now() });
+  core.freshness.outdate();
+  await seedStarterMatters(deps, {
+    matters: starterMatters(exampleMatterDepartments),
+    basis: await core.matterBasis(core.now()),
+    at: core.now(),
+  });
   for (const { clientId, department, roles, name } of demoClients()) {
     await registerClient(deps, {
       ...step(`client-${clientId}`),

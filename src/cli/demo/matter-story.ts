@@ -1,0 +1,271 @@
+import { exampleDepartments } from '../../catalogue/starter-types.ts';
+import type { ApiClient } from '../api-client.ts';
+import { demoTypes } from './certificates.ts';
+import { type Family, familyCertificates, storyFamily } from './family.ts';
+import { expectAnswer, issue } from './load.ts';
+import {
+  type Apply,
+  assert,
+  type Check,
+  holderOf,
+  legalBasis,
+  mustBe,
+  officer,
+  tellOutcomes,
+  wishesOf,
+} from './matter-answer.ts';
+import { otherMattersStep } from './other-matters.ts';
+import type { Person } from './people.ts';
+import { portalStatement } from './portal-statement.ts';
+import type { StoryDeps } from './story.ts';
+
+export interface MatterStoryDeps extends StoryDeps {
+  /** The only audience of a holder's statement. */
+  readonly issuer: string;
+}
+
+interface Application {
+  readonly applicationId: string;
+  readonly state: string;
+  readonly legalGround: string;
+  readonly hubDecides: string;
+}
+
+const legalGround = '《义务教育法》第十一条、第十二条;学校受理入学申请需核验监护关系、年龄和居住地';
+const decisionReference = '示公数授〔2026〕31号';
+/** Tells what people come for: matters, the permissions they need, what is missing, and tickets. Returns a check that is complete, to try again. */
+export async function tellMatterStory(deps: MatterStoryDeps): Promise<object> {
+  const family = storyFamily();
+  await prepare(deps, family);
+  const wishes = await firstCheckStep(deps, family);
+  await applyStep(deps, wishes);
+  await secondCheckStep(deps, family);
+  await noticeStep(deps, family);
+  await otherMattersStep(deps, family);
+  await ticketStep(deps, family);
+  return enrolment(`BM-${deps.runId}`, family, family.child);
+}
+
+/** What the issuers have on file; and what an earlier telling permitted is taken back, so that there is something to apply for. */
+async function prepare({ clientOf, now }: StoryDeps, family: Family): Promise<void> {
+  for (const { key, push } of familyCertificates(family, now().toISOString().slice(0, 10))) {
+    await issue(clientOf(push.clientId), push, `family-${key}`);
+  }
+  const [school, desk] = [clientOf('school-enrolment'), clientOf('psb-grants')];
+  const reason = { reason: '演示重新开始' };
+  for (const state of ['awaiting_owner', 'awaiting_hub']) {
+    const open = await all<Application>(school, `/v1/grant-applications?state=${state}`);
+    for (const { applicationId } of open.filter((each) => each.legalGround === legalGround)) {
+      await expectAnswer(school.post(`/v1/grant-applications/${applicationId}/withdrawals`, reason), 200);
+    }
+  }
+  const grants = await all<{ grantId: string; state: string; decisionReference: string }>(
+    desk,
+    '/v1/grants?clientId=school-enrolment',
+  );
+  for (const { grantId } of grants.filter(
+    (each) => each.state === 'in_force' && each.decisionReference === decisionReference,
+  )) {
+    await expectAnswer(desk.post(`/v1/grants/${grantId}/revocations`, reason), 200);
+  }
+}
+
+async function all<T>(client: ApiClient, path: string): Promise<readonly T[]> {
+  const items: T[] = [];
+  for (let after = ''; ; ) {
+    const page = await expectAnswer<{ items: T[]; next?: string }>(client.get(`${path}${after}`), 200);
+    items.push(...page.items);
+    if (page.next === undefined) return items;
+    after = `&after=${encodeURIComponent(page.next)}`;
+  }
+}
+
+const enrolment = (caseNumber: string, { head }: Family, child: Person) => ({
+  caseNumber,
+  officer,
+  legalBasis,
+  parties: { guardian: holderOf(head), child: holderOf(child) },
+});
+
+async function firstCheckStep(deps: StoryDeps, family: Family): Promise<readonly Apply[]> {
+  const { clientOf, tell, runId } = deps;
+  tell.step(
+    'A parent enrols a child with nothing on paper: "what is still missing?" names the permissions the school lacks',
+    '家长不带纸质材料为孩子报名:"还缺什么"先指出学校尚缺的用证授权',
+  );
+  tell.line('   on file: pages of the household register of the father and the child, and the ID card of the father');
+  const check = await expectAnswer<Check>(
+    tell.call(
+      clientOf('school-enrolment'),
+      'POST',
+      '/v1/matters/school-enrolment/checks',
+      enrolment(`BM-${runId}`, family, family.child),
+    ),
+    200,
+  );
+  tellOutcomes(deps, check);
+  mustBe(check, {
+    identity: 'permission_needed',
+    guardianship: 'permission_needed',
+    age: 'permission_needed',
+    residence: 'permission_needed',
+    vaccination: 'declaration',
+  });
+  assert(!check.complete && check.evidence.length === 0, 'without a grant nobody was asked about');
+  return wishesOf(check, [demoTypes.householdRegister, demoTypes.residentIdCard]);
+}
+
+async function applyStep(deps: StoryDeps, wishes: readonly Apply[]): Promise<void> {
+  const { clientOf, tell } = deps;
+  tell.step(
+    'The school applies for exactly that; the owner department decides, and the hub too where fields are sensitive',
+    '学校据此申请授权;主管部门决定,含敏感字段的另由平台管理部门决定',
+  );
+  const [first, ...others] = wishes;
+  assert(first !== undefined && others.length === 1, 'two certificate types are enough');
+  await applyFor(first, { clientOf, send: (client, path, body) => tell.call(client, 'POST', path, body) });
+  for (const wish of others) {
+    const { state } = await applyFor(wish, { clientOf, send: (client, path, body) => client.post(path, body) });
+    tell.line(`   the same for ${wish.certificateTypeCode} (${wish.fields.join(', ')}) → ${state}`);
+  }
+}
+
+/** Applies, and lets both deciders approve. */
+async function applyFor(
+  { certificateTypeCode, level, fields, ownerDepartmentCode }: Apply,
+  {
+    clientOf,
+    send,
+  }: Pick<StoryDeps, 'clientOf'> & {
+    readonly send: (client: ApiClient, path: string, body: unknown) => ReturnType<ApiClient['post']>;
+  },
+): Promise<Application> {
+  assert(ownerDepartmentCode === exampleDepartments.publicSecurity, 'public security decides');
+  const application = await expectAnswer<Application>(
+    send(clientOf('school-enrolment'), '/v1/grant-applications', {
+      certificateTypeCode,
+      wanted: {
+        level,
+        fields,
+        matters: ['school-enrolment'],
+        legalBases: [legalBasis],
+        dailyQuota: 2_000,
+        officerDailyHolders: 100,
+      },
+      legalGround,
+      safeguards: '仅受理窗口经办人可见,办结后随办件归档,不另行留存',
+      officer: { id: 'school-it-02', name: '孙接入' },
+    }),
+    201,
+  );
+  assert(application.state === 'awaiting_owner' && application.hubDecides === 'also', 'two have to decide');
+  const decide = (clientId: string, reason: string, by: object): Promise<Application> =>
+    expectAnswer<Application>(
+      send(clientOf(clientId), `/v1/grant-applications/${application.applicationId}/decisions`, {
+        decision: 'approve',
+        reason,
+        decisionReference,
+        officer: by,
+      }),
+      200,
+    );
+  const byOwner = await decide('psb-grants', '依据充分,字段为办理所必需', { id: 'psb-grants-03', name: '钱授权' });
+  assert(byOwner.state === 'awaiting_hub', 'now the hub');
+  const byHub = await decide('hub-admin', '敏感字段确有必要', { id: 'hub-05', name: '何数据' });
+  assert(byHub.state === 'granted', 'granted');
+  return byHub;
+}
+
+async function secondCheckStep(deps: StoryDeps, family: Family): Promise<void> {
+  const { clientOf, tell, runId } = deps;
+  tell.step(
+    'The same check again: all of it is proved by certificates, and the evidence comes along',
+    '再次核对:全部由电子证照证明,证据随答复送达,家长无须提交纸质材料',
+  );
+  const check = await expectAnswer<Check>(
+    tell.call(
+      clientOf('school-enrolment'),
+      'POST',
+      '/v1/matters/school-enrolment/checks',
+      enrolment(`BM-${runId}`, family, family.child),
+    ),
+    200,
+  );
+  tellOutcomes(deps, check);
+  mustBe(check, {
+    identity: 'satisfied',
+    guardianship: 'satisfied',
+    age: 'satisfied',
+    residence: 'satisfied',
+    vaccination: 'declaration',
+  });
+  assert(check.complete, 'the school can accept the application');
+  const seals = check.evidence.flatMap(({ certificates }) => certificates.map(({ sdJwt }) => sdJwt));
+  assert(seals.length >= 3 && seals.every((sdJwt) => sdJwt.includes('~')), 'sealed evidence of parent and child');
+}
+
+async function noticeStep(deps: StoryDeps, family: Family): Promise<void> {
+  const { clientOf, tell, runId } = deps;
+  tell.step(
+    'He enrols a nephew as well. One proof is missing, and one notice names all there is to do',
+    '他又为侄子报名,缺一项证明:补正材料通知书一次性告知',
+  );
+  const check = await expectAnswer<Check>(
+    clientOf('school-enrolment').post(
+      '/v1/matters/school-enrolment/checks',
+      enrolment(`BM-${runId}-2`, family, family.nephew),
+    ),
+    200,
+  );
+  tellOutcomes(deps, check);
+  mustBe(check, {
+    identity: 'satisfied',
+    guardianship: 'to_supply',
+    age: 'satisfied',
+    residence: 'satisfied',
+    vaccination: 'declaration',
+  });
+  const { notice } = check;
+  assert(!check.complete && notice !== undefined, 'it cannot be accepted yet, and a notice says why');
+  assert(
+    notice.items[0]?.requirement === 'guardianship' && notice.items.length === 2,
+    'the notice names what is missing',
+  );
+  for (const line of notice.text.zh.split('\n')) tell.line(`   │ ${line}`);
+}
+
+async function ticketStep({ clientOf, tell, runId, now, issuer }: MatterStoryDeps, { head }: Family): Promise<void> {
+  const hall = clientOf('approval-hall');
+  tell.step(
+    'A ticket for one case: on the word of the citizen, whom the portal has authenticated, for one lookup',
+    '用证码:凭门户签名的本人授权,为一个办件签发,只能用一次',
+  );
+  const purpose = { matterCode: 'exit-entry', caseNumber: `exit-entry-${runId}`, officer, legalBasis };
+  const holder = holderOf(head);
+  const types = [{ certificateTypeCode: demoTypes.residentIdCard, fields: ['name', 'sex'] }];
+  const statement = await portalStatement({
+    issuer,
+    forClient: 'approval-hall',
+    matterCode: purpose.matterCode,
+    caseNumber: purpose.caseNumber,
+    holder,
+    types: types.map(({ certificateTypeCode }) => certificateTypeCode),
+    at: now(),
+  });
+  const issued = await expectAnswer<{ ticket: string; uses: number }>(
+    tell.call(hall, 'POST', '/v1/tickets', { purpose, level: 'fields', holder, types, statement }),
+    201,
+  );
+  const question = { purpose, level: 'fields', holder, ticket: issued.ticket };
+  const answer = await expectAnswer<{ certificates: { fields?: Record<string, unknown> }[] }>(
+    tell.call(hall, 'POST', '/v1/lookups', question),
+    200,
+  );
+  const fields = answer.certificates[0]?.fields ?? {};
+  assert(Object.keys(fields).toSorted().join() === 'name,sex', 'the grant says more, the ticket says two fields');
+  const again = await tell.call(hall, 'POST', '/v1/lookups', question);
+  assert(
+    again.status === 403 && (again.body as { code?: string }).code === 'ticket_used_up',
+    'the second use is refused',
+  );
+}
