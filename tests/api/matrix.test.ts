@@ -1,8 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import t, { type Test } from 'tap';
+import type { ApiClient } from '../../src/cli/api-client.ts';
 import type { Operation } from '../../src/http/contract.ts';
 import type { Role } from '../../src/ids.ts';
-import { certificateIn, type OperationId, pathOf, publicSecurity, type Sample, samples, textOf } from './samples.ts';
+import { putGrant } from '../support/demo-samples.ts';
+import { registerOffice } from '../support/inspection-office.ts';
+import { type Cell, permissionTable } from './permission-table.ts';
+import {
+  certificateIn,
+  education,
+  newErasure,
+  newWish,
+  type OperationId,
+  pathOf,
+  publicSecurity,
+  type Sample,
+  samples,
+  textOf,
+} from './samples.ts';
 import {
   changedTables,
   clientOfRole,
@@ -17,8 +32,37 @@ import {
 const roles = Object.keys(clientOfRole) as Role[];
 const world = await startWorld(t, { env: { CERTHUB_RATE_LIMIT_PER_MINUTE: '10000' } });
 const { hub } = world;
+const table = permissionTable();
+const cellOf = (operationId: string, role: Role): Cell => {
+  const cell = table.find((row) => row.operationId === operationId)?.cells.get(role);
+  if (cell === undefined) throw new Error(`the table has no cell for ${operationId} and ${role}`);
+  return cell;
+};
+
+const housing = '119999001000000838';
+/** Clients of the same role as those of `clientOfRole`, in another department. */
+const strangers: Readonly<Record<Role, ApiClient>> = {
+  issuer: world.client('market-issuer'),
+  consumer: world.client('housing-allocation'),
+  grantor: world.client('hrss-grants'),
+  auditor: await registerOffice(hub, { clientId: 'other-auditor', departmentCode: housing }),
+  admin: await registerOffice(hub, { clientId: 'other-admin', departmentCode: housing, roles: ['admin'] }),
+  portal: await registerOffice(hub, { clientId: 'other-portal', departmentCode: housing, roles: ['portal'] }),
+};
+/** And in the same department. */
+const neighbours: Partial<Record<Role, ApiClient>> = {
+  consumer: await registerOffice(hub, { clientId: 'second-school', departmentCode: education, roles: ['consumer'] }),
+  issuer: await registerOffice(hub, { clientId: 'second-issuer', roles: ['issuer'] }),
+};
+/** Who shares the department of the client that applies. */
+const applicantsAdmin = await registerOffice(hub, {
+  clientId: 'education-admin',
+  departmentCode: education,
+  roles: ['admin'],
+});
 // Tokens first: fetching one leaves a row.
 for (const role of roles) await world.client(clientOfRole[role]).token();
+for (const client of [...Object.values(strangers), ...Object.values(neighbours), applicantsAdmin]) await client.token();
 
 type Who = Role | 'none' | 'garbage';
 const authorization = async (who: Who): Promise<Record<string, string>> => {
@@ -62,7 +106,7 @@ async function refusesOthers(t: Test, operation: Operation): Promise<void> {
   const { operationId, recorded } = operation;
   const sample = await samples[operationId as OperationId](world);
   let before = await world.snapshot();
-  for (const who of [...outsiders, ...roles.filter((role) => !operation.roles.includes(role))]) {
+  for (const who of [...outsiders, ...roles.filter((role) => cellOf(operationId, role).reach === 'none')]) {
     const got = await call(operation, sample, await authorization(who));
     const [status, code] = refusalOf(who);
     const after = await world.snapshot();
@@ -86,12 +130,23 @@ async function refusesOthers(t: Test, operation: Operation): Promise<void> {
   }
 }
 
-await t.test('invariant 2: every operation answers each role exactly as the contract says', async (t) => {
+await t.test('invariant 2: every operation answers each role exactly as the table says', async (t) => {
+  const named = table.map(({ operationId }) => operationId);
+  t.strictSame(
+    named,
+    operations.map(({ operationId }) => operationId),
+    'the table has a row for every operation',
+  );
   for (const operation of operations) {
     if (operation.bearer) await refusesOthers(t, operation);
-    const allowed: readonly Who[] = operation.bearer ? (operation.roles as Role[]) : ['none'];
+    const { operationId } = operation;
+    const isOpen = roles.every((role) => cellOf(operationId, role).reach === 'everybody');
+    t.equal(isOpen, !operation.bearer, `${operationId}: a token is asked for where the table does not say everybody`);
+    const allowed: readonly Who[] = isOpen
+      ? ['none']
+      : roles.filter((role) => cellOf(operationId, role).reach !== 'none');
     for (const who of allowed) {
-      const sample = await samples[operation.operationId as OperationId](world);
+      const sample = await samples[operation.operationId as OperationId](world, who as Role);
       const got = await call(operation, sample, await authorization(who));
       const what = `${operation.operationId}: ${who} is answered ${codeOf(got)}`;
       t.strictSame(judgeAnswer(operation, got), [true, 'as declared'], what);
@@ -161,5 +216,141 @@ await t.test('invariant 2: a consumer sees its own grants and no other', async (
   for (const who of ['school-enrolment', 'hub-admin']) {
     const { status } = await world.client(who).get(`/v1/certificates/${certificate}`);
     t.equal(status, 403, `${who} reads no certificate`);
+  }
+});
+
+/** A sound request of `role` about what is its own, where the usual sample is not enough to be somebody's. */
+const ownSamples: Partial<Record<OperationId, (role: Role) => Promise<Sample>>> = {
+  listCertificates: async () => {
+    await certificateIn(world, 'approved');
+    return { query: 'state=approved&limit=200' };
+  },
+  pushCertificate: async () => {
+    const { body } = await samples.pushCertificate(world);
+    return { body: { ...body, certificateIssuingAuthorityCode: publicSecurity } };
+  },
+  listGrants: () => Promise.resolve({ query: 'limit=200' }),
+  listGrantApplications: async () => {
+    await samples.getGrantApplication(world);
+    return { query: 'limit=200' };
+  },
+  applyForGrant: async () => ({ body: newWish({}, { renews: (await putGrant(world.client('hub-admin'))).grantId }) }),
+  approveErasure: async (role) => {
+    const proposed = await world.client(clientOfRole[role]).post('/v1/audit/erasures', await newErasure(world));
+    return {
+      params: { erasureId: (proposed.body as { erasureId: string }).erasureId },
+      body: { officer: { id: `officer-${randomUUID()}`, name: '审计员' }, decision: 'approve', reason: 'test' },
+    };
+  },
+  checkMatter: async () => {
+    const sample = await samples.checkMatter(world);
+    await putGrant(world.client('hub-admin'), { matters: [sample.params?.['matterCode']] });
+    await certificateIn(world, 'valid');
+    return sample;
+  },
+};
+const ownSample = (operationId: string, role: Role): Promise<Sample> =>
+  (ownSamples[operationId as OperationId] ?? ((who) => samples[operationId as OperationId](world, who)))(role);
+
+/** What an answer shows: the items of a list, or the certificates of the evidence. */
+function shownIn({ json }: Got): string[] {
+  const { items, evidence = [] } = (json ?? {}) as {
+    items?: unknown[];
+    evidence?: { certificates: { certificateIdentifier: string }[] }[];
+  };
+  const certificates = evidence.flatMap((answer) => answer.certificates.map((each) => each.certificateIdentifier));
+  return [...(items ?? []).map((item) => JSON.stringify(item)), ...certificates];
+}
+
+const as = async (client: ApiClient): Promise<Record<string, string>> => ({
+  authorization: `Bearer ${await client.token()}`,
+});
+
+/** Each of these clients is refused what is not for it: nothing is written, and a record made where the contract asks for one. */
+async function refusesEach(
+  t: Test,
+  operation: Operation,
+  { sample, clients, code }: { sample: Sample; clients: readonly ApiClient[]; code: string },
+): Promise<void> {
+  for (const client of clients) {
+    const before = await world.snapshot();
+    const got = await call(operation, sample, await as(client));
+    const after = await world.snapshot();
+    t.strictSame(
+      {
+        told: [codeOf(got), ...faultOfProblem(got)],
+        changed: changedTables(before, after),
+        records: after.records - before.records,
+      },
+      { told: [code], changed: [], records: operation.recorded ? 1 : 0 },
+      `${operation.operationId}: ${client.clientId} is refused what is not its own`,
+    );
+  }
+}
+
+function secondOf(role: Role): ApiClient {
+  const second = neighbours[role];
+  if (second === undefined) throw new Error(`no second ${role} in one department`);
+  return second;
+}
+
+/** What the first of these was shown, none of the others was. */
+function showsNothing(t: Test, operationId: string, [mine = [], ...theirs]: readonly string[][]): void {
+  t.ok(mine.length > 0, `${operationId}: there is something to show`);
+  const foreign = theirs.flat().filter((each) => mine.includes(each));
+  t.strictSame(foreign, [], `${operationId}: nothing of it is shown to others`);
+}
+
+async function keepsApart(t: Test, operation: Operation, role: Role): Promise<void> {
+  const { operationId } = operation;
+  const cell = cellOf(operationId, role);
+  const stranger = strangers[role];
+  const own = world.client(clientOfRole[role]);
+  const answers = async (client: ApiClient, sample: Sample): Promise<Got> => {
+    const got = await call(operation, sample, await as(client));
+    const what = `${operationId}: ${client.clientId} is answered ${codeOf(got)}`;
+    t.strictSame(judgeAnswer(operation, got), [true, 'as declared'], what);
+    return got;
+  };
+  if (cell.reach === 'none' || cell.reach === 'everybody') return;
+  if (cell.reach === 'all') {
+    const about = await ownSample(operationId, role);
+    const shown = shownIn(await answers(stranger, about));
+    if (operation.method === 'GET')
+      t.strictSame(shown, shownIn(await answers(own, about)), `${operationId}: the same list`);
+    return;
+  }
+  const { reach, otherwise } = cell;
+  const sample = await ownSample(operationId, role);
+  if (reach === 'other clients' || reach === 'other departments') {
+    const clients = reach === 'other clients' ? [own] : [applicantsAdmin];
+    await refusesEach(t, operation, { sample, clients, code: otherwise ?? '' });
+    await answers(stranger, sample);
+    return;
+  }
+  const others = reach === 'own client' ? [stranger, secondOf(role)] : [stranger];
+  if (otherwise !== undefined) {
+    await refusesEach(t, operation, { sample, clients: others, code: otherwise });
+    await answers(own, sample);
+    return;
+  }
+  const shown: string[][] = [];
+  for (const client of [own, ...others]) shown.push(shownIn(await answers(client, sample)));
+  showsNothing(t, operationId, shown);
+}
+
+await t.test('invariant 2: what a department issues is its own, whichever of its clients asks', async (t) => {
+  const second = await as(secondOf('issuer'));
+  for (const operation of operations) {
+    const { operationId } = operation;
+    if (cellOf(operationId, 'issuer').reach !== 'own department') continue;
+    const got = await call(operation, await ownSample(operationId, 'issuer'), second);
+    t.strictSame(judgeAnswer(operation, got), [true, 'as declared'], `${operationId}: ${codeOf(got)}`);
+  }
+});
+
+await t.test('invariant 2: own and other department, for every operation and role as the table says', async (t) => {
+  for (const operation of operations) {
+    for (const role of roles) await keepsApart(t, operation, role);
   }
 });

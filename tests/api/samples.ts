@@ -6,6 +6,7 @@ import { type DemoPush, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer, issue } from '../../src/cli/demo/load.ts';
 import { demoClientKey } from '../../src/cli/demo/registry.ts';
 import type { operations } from '../../src/http/contract.gen.ts';
+import type { Role } from '../../src/ids.ts';
 import { type KeySigner, keySigner } from '../../src/signing/signer.ts';
 import { issueX509 } from '../../src/signing/x509-issue.ts';
 import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
@@ -129,7 +130,80 @@ export const newType = (): Record<string, unknown> => ({
   reviewRequired: true,
 });
 
+/** A wish that nobody has yet; with `idNumber` among its fields the hub decides as well. */
+export const newWish = (
+  scope: Record<string, unknown> = {},
+  overrides: Record<string, unknown> = {},
+): Record<string, unknown> => ({
+  certificateTypeCode: demoTypes.residentIdCard,
+  wanted: {
+    level: 'fields',
+    fields: ['name', 'birthDate'],
+    matters: ['school-enrolment'],
+    legalBases: ['own_application'],
+    dailyQuota: 1_000 + next(),
+    ...scope,
+  },
+  legalGround: 'Article 12',
+  safeguards: 'read by two officials, kept for a year',
+  officer: { id: 'officer-9', name: '经办人乙' },
+  ...overrides,
+});
+export const approval = { decision: 'approve', reason: 'test', decisionReference: 'decision 2', officer: reviewer };
+
+/** Applies for a grant as the school does; answers the application's id. */
+export async function applicationIn(
+  world: World,
+  state: 'awaiting_owner' | 'awaiting_hub',
+  wish: Record<string, unknown> = newWish(state === 'awaiting_hub' ? { fields: ['idNumber'] } : {}),
+): Promise<string> {
+  const applying = world.client('school-enrolment').post('/v1/grant-applications', wish);
+  const { applicationId } = await expectAnswer<{ applicationId: string }>(applying, 201);
+  if (state === 'awaiting_hub') {
+    const path = `/v1/grant-applications/${applicationId}/decisions`;
+    await expectAnswer(world.client('psb-grants').post(path, approval), 200);
+  }
+  return applicationId;
+}
+
 const card = pushOf(demoTypes.residentIdCard);
+
+/** The department of the demo's school enrolment system. */
+export const education = '11999900100000075D';
+/** A matter of the education bureau that asks for one certificate or, for something else, for paper. */
+export const newMatter = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
+  matterCode: `test-matter-${next()}`,
+  name: { zh: '测试事项', en: 'Test matter' },
+  departmentCode: education,
+  parties: [
+    { code: 'applicant', name: { zh: '申请人', en: 'Applicant' }, kind: 'person' },
+    { code: 'employer', name: { zh: '用人单位', en: 'Employer' }, kind: 'organisation' },
+  ],
+  requirements: [
+    {
+      code: 'who',
+      name: { zh: '身份', en: 'Identity' },
+      legalGround: { zh: '测试依据', en: 'Ground of the test' },
+      alternatives: [
+        [
+          {
+            certificateTypeCode: demoTypes.residentIdCard,
+            fields: ['name'],
+            conditions: [{ field: 'birthDate', is: 'at_most', monthsBefore: 216 }],
+          },
+        ],
+      ],
+    },
+    {
+      code: 'photo',
+      name: { zh: '相片', en: 'Photograph' },
+      legalGround: { zh: '测试依据', en: 'Ground of the test' },
+      paper: { issuedBy: { zh: '照相馆', en: 'Photographer' }, howToObtain: { zh: '现场拍摄', en: 'Have it taken' } },
+      laterDays: 5,
+    },
+  ],
+  ...overrides,
+});
 
 /** Pushes a certificate and takes it as far as `state` says. Returns its identifier. */
 export async function certificateIn(
@@ -219,7 +293,8 @@ async function recordedQuestion({ hub }: World): Promise<string> {
   return (await expectAnswer<{ recordId: string }>(hub.anyone.post('/v1/verifications', body), 200)).recordId;
 }
 
-type Make = (world: World) => Promise<Sample>;
+/** `who` may send it: what somebody decides has to be waiting for them. */
+type Make = (world: World, who?: Role) => Promise<Sample>;
 const plain =
   (sample: Sample = {}): Make =>
   () =>
@@ -229,7 +304,7 @@ const about =
   async (world) => ({ params: { certificateIdentifier: await certificateIn(world, state) }, ...rest });
 
 /** A proposal about a month long over, which had no records. */
-async function newErasure({ hub }: World): Promise<Record<string, unknown>> {
+export async function newErasure({ hub }: World): Promise<Record<string, unknown>> {
   await runSql(
     hub.database.superuserUrl,
     `insert into record_months (month, seal_record_id, records, root, sealed_at)
@@ -242,6 +317,14 @@ async function newErasure({ hub }: World): Promise<Record<string, unknown>> {
     officer: { id: `officer-${next()}`, name: '审计员' },
   };
 }
+
+/** A ticket under a duty by law: it takes no statement, which would count once. */
+const newTicket = (): Record<string, unknown> => ({
+  purpose: { ...purpose, legalBasis: 'statutory_duty' },
+  level: 'fields',
+  holder: { type: card.body.holders[0]?.type, number: card.body.holders[0]?.number },
+  types: [{ certificateTypeCode: demoTypes.residentIdCard, fields: ['name'] }],
+});
 
 /** A sound request for every operation, made anew each time; what it needs beforehand it does itself. */
 export const samples: Readonly<Record<OperationId, Make>> = {
@@ -318,6 +401,50 @@ export const samples: Readonly<Record<OperationId, Make>> = {
   createGrant: plain({ body: newGrant() }),
   getGrant: async (world) => ({ params: { grantId: await grantIn(world) } }),
   revokeGrant: async (world) => ({ params: { grantId: await grantIn(world) }, body: { reason: 'test' } }),
+  suspendGrant: async (world) => ({ params: { grantId: await grantIn(world) }, body: { reason: 'test' } }),
+  resumeGrant: async (world) => {
+    const grantId = await grantIn(world);
+    const body = { reason: 'test' };
+    await expectAnswer(world.client('hub-admin').post(`/v1/grants/${grantId}/suspensions`, body), 200);
+    return { params: { grantId }, body };
+  },
+  listGrantApplications: plain({ query: 'due=soon&limit=2' }),
+  applyForGrant: async () => ({ body: newWish() }),
+  getGrantApplication: async (world) => ({ params: { applicationId: await applicationIn(world, 'awaiting_owner') } }),
+  decideGrantApplication: async (world, who) => ({
+    params: { applicationId: await applicationIn(world, who === 'admin' ? 'awaiting_hub' : 'awaiting_owner') },
+    body: approval,
+  }),
+  withdrawGrantApplication: async (world) => ({
+    params: { applicationId: await applicationIn(world, 'awaiting_owner') },
+    body: { reason: 'test' },
+  }),
+  issueTicket: plain({ body: newTicket() }),
+  revokeTicket: async (world) => {
+    const reply = world.client('school-enrolment').post('/v1/tickets', newTicket());
+    const { ticketId } = await expectAnswer<{ ticketId: string }>(reply, 201);
+    return { params: { ticketId }, body: { reason: 'test' } };
+  },
+  listMatters: plain({ query: `departmentCode=${education}&limit=2` }),
+  registerMatter: async () => ({ body: newMatter() }),
+  getMatter: plain({ params: { matterCode: 'school-enrolment' } }),
+  checkMatter: async (world) => {
+    const matter = newMatter();
+    await expectAnswer(world.client('hub-admin').post('/v1/matters', matter), 201);
+    const { matterCode: _, ...why } = purpose;
+    const [holder] = card.body.holders;
+    return {
+      params: { matterCode: String(matter['matterCode']) },
+      body: {
+        ...why,
+        parties: {
+          applicant: { type: holder?.type, number: holder?.number },
+          employer: { type: '001', number: newDepartmentCode() },
+        },
+      },
+    };
+  },
+  listRetainedProofs: plain({ query: 'limit=2' }),
   lookUp: async (world) => {
     await grantIn(world);
     const [holder] = card.body.holders;

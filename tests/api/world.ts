@@ -73,6 +73,7 @@ export const clientOfRole: Readonly<Record<Role, string>> = {
   auditor: 'audit-office',
   admin: 'hub-admin',
   portal: 'citizen-portal',
+  grantor: 'psb-grants',
 };
 
 /** What the database holds: a digest of every table but the records and their log, and how many records there are. */

@@ -18,7 +18,7 @@ import { run as keysCommand } from '../../src/cli/keys.ts';
 import { connect } from '../../src/db/database.ts';
 import type { WriteAnswer } from '../../src/db/write.ts';
 import { openLog } from '../../src/http/log.ts';
-import { assembleCore, type Core } from '../../src/hub.ts';
+import { assembleCore, type Core } from '../../src/hub-core.ts';
 import type { Caller, ClientId, DepartmentCode } from '../../src/ids.ts';
 import { initKeys } from '../../src/signing/init-keys.ts';
 import { type Keys, loadKeys } from '../../src/signing/key-store.ts';

@@ -9,7 +9,7 @@ import { personOf } from '../../src/cli/demo/people.ts';
 import { demoClientKey, exampleFolder, registerDemo } from '../../src/cli/demo/registry.ts';
 import { connect } from '../../src/db/database.ts';
 import { openLog } from '../../src/http/log.ts';
-import { assembleCore } from '../../src/hub.ts';
+import { assembleCore } from '../../src/hub-core.ts';
 import { ownCluster, runSql, type TestDatabase } from '../support/database.ts';
 import { exampleKeys, type startHub, testConfig } from '../support/start-hub.ts';
 import {

@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely';
 import { recordKinds } from '../../src/audit/entry.ts';
 import { decodeBody, matterToSearch, type RecordBody, readBody } from '../../src/audit/record-body.ts';
+import { readMatters } from '../../src/catalogue/matter-store.ts';
 import { readTypes } from '../../src/catalogue/store.ts';
 import { type CertificateContents, openRow } from '../../src/certificates/certificate-row.ts';
 import { readEvents } from '../../src/certificates/events.ts';
@@ -10,6 +11,8 @@ import type { Tables } from '../../src/db/tables.ts';
 import { allClients } from '../../src/departments/client-store.ts';
 import { allDepartments } from '../../src/departments/store.ts';
 import { listRootRows, listSealRows } from '../../src/departments/trust-store.ts';
+import { type ApplicationStoreDeps, listApplicationRows } from '../../src/grants/application-store.ts';
+import type { Grant } from '../../src/grants/grant.ts';
 import { loadGrants } from '../../src/grants/store.ts';
 import { idBytes } from '../../src/ids.ts';
 import type { Keys } from '../../src/signing/key-store.ts';
@@ -345,12 +348,16 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
   const roots = await listRootRows(trx, deps);
   const seals = await listSealRows(trx, deps);
   const types = await readTypes(trx, deps);
+  const matters = await readMatters(trx, deps);
   const { grants, tampered } = await loadGrants(trx, keys);
   faults.push(...tampered.map((id) => `grants ${id}: MAC`));
   for (const client of clients) if (client.keys.length === 0) faults.push(`client ${client.id} has no key`);
 
+  const applications = await proveApplications(trx, deps, grants);
+  faults.push(...applications.faults);
+
   const done = countBy(
-    records.filter(({ kind, result }) => kind === 'registry' && result === 'done'),
+    records.filter(({ kind, result, body }) => kind === 'registry' && result === 'done' && !isUnchanged(body)),
     ({ action }) => action,
   );
   const keyCount = clients.reduce((sum, client) => sum + client.keys.length, 0);
@@ -364,7 +371,9 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
     registerTrustRoot: roots.length,
     registerSealX509: seals.length,
     registerCertificateType: types.length,
-    createGrant: grants.length,
+    registerMatter: matters.reduce((sum, { version }) => sum + version, 0),
+    createGrant: grants.filter(({ applicationId }) => applicationId === undefined).length,
+    ...applications.expected,
     revokeGrant: grants.filter(({ revokedAt }) => revokedAt !== undefined).length,
   };
   for (const [action, rows] of Object.entries(expected)) {
@@ -372,6 +381,34 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
   }
   return faults;
 }
+
+/** Each granted application has its one grant; and how many records its steps have to have. */
+async function proveApplications(trx: Trx, deps: ApplicationStoreDeps, grants: readonly Grant[]) {
+  const { items } = await listApplicationRows(trx, deps, { of: undefined, limit: 1_000_000 });
+  const steps = countBy(
+    items.flatMap(({ history }) => history),
+    ({ step }) => step,
+  );
+  const count = (...names: readonly (typeof items)[number]['history'][number]['step'][]): number =>
+    names.reduce((sum, name) => sum + (steps.get(name) ?? 0), 0);
+  const faults = items.flatMap(({ applicationId, grantId, state }) => {
+    const made = grants.filter((grant) => grant.applicationId === applicationId).map((grant) => grant.grantId);
+    const isSound = state === 'granted' ? made.length === 1 && made[0] === grantId : made.length === 0;
+    return isSound ? [] : [`application ${applicationId}: ${state}, ${made.length} grants`];
+  });
+  return {
+    faults,
+    expected: {
+      applyForGrant: items.length,
+      decideGrantApplication: count('approved', 'refused'),
+      withdrawGrantApplication: count('withdrawn'),
+    },
+  };
+}
+
+/** A revocation, suspension or resumption of what was so already: recorded, but nothing came of it. */
+const isUnchanged = (body: Readonly<Record<string, unknown>>): boolean =>
+  (body['detail'] as { unchanged?: boolean } | null | undefined)?.unchanged === true;
 
 /** No write is half stored: every key has its answer, and the answer opens for this client, key, operation and status alone. */
 async function proveAnswers(trx: Trx, keys: Keys): Promise<string[]> {
@@ -423,6 +460,8 @@ const countedTables = [
   'seal_x509',
   'certificate_types',
   'grants',
+  'tickets',
+  'grant_applications',
   'status_entries',
   'certificate_versions',
   'certificates',

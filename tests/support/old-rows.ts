@@ -39,6 +39,7 @@ const covered: Readonly<Record<string, readonly [kind: string, (row: Row) => Buf
         row['certificate_type_code'],
         String(row['body']),
         row['created_at'],
+        row['suspended_at'] ?? null,
         row['revoked_at'],
       ]),
   ],

@@ -8,7 +8,8 @@ import { type Config, readConfig } from '../../src/config.ts';
 import { connect, type Database } from '../../src/db/database.ts';
 import { openLog } from '../../src/http/log.ts';
 import type { ServerOptions } from '../../src/http/server.ts';
-import { assembleCore, assembleHub, type Basis, type Core, type Hub } from '../../src/hub.ts';
+import { assembleHub, type Hub } from '../../src/hub.ts';
+import { assembleCore, type Basis, type Core } from '../../src/hub-core.ts';
 import { loadKeys } from '../../src/signing/key-store.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
 

@@ -16,6 +16,7 @@ import { issueX509, type X509Issuer } from '../../src/signing/x509-issue.ts';
 import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
 import { proveStore } from './check-records.ts';
 import { inDatabase, type TestDatabase } from './database.ts';
+import { holderStatement } from './holder-statement.ts';
 import { exampleKeys } from './start-hub.ts';
 
 /** Who calls: one client per name, each with one token. */
@@ -122,6 +123,48 @@ export const grantBody = (overrides: object = {}) => ({
 export async function grant(clients: Clients, overrides: object = {}): Promise<string> {
   const reply = clients('hub-admin').post('/v1/grants', grantBody(overrides));
   return (await expectAnswer<{ grantId: string }>(reply, 201)).grantId;
+}
+
+/** A wish for a grant of a residence permit without what is sensitive in it. */
+export const wishBody = (scope: object = {}, overrides: object = {}) => ({
+  certificateTypeCode: demoTypes.residencePermit,
+  wanted: {
+    level: 'fields',
+    fields: ['name', 'sex', 'birthDate'],
+    matters: ['school-enrolment'],
+    legalBases: ['own_application'],
+    dailyQuota: 1_000,
+    ...scope,
+  },
+  legalGround: '《示范市义务教育条例》第十二条',
+  safeguards: '仅报名经办人可见，办结后一年销毁',
+  officer: { id: 'officer-27', name: '陈受理' },
+  ...overrides,
+});
+
+/** Applies for a grant as the school does; answers the application's id. */
+export async function application(clients: Clients, scope: object = {}): Promise<string> {
+  const reply = clients('school-enrolment').post('/v1/grant-applications', wishBody(scope));
+  return (await expectAnswer<{ applicationId: string }>(reply, 201)).applicationId;
+}
+
+/** What a grantor or an administrator decides. */
+export const verdictBody = (overrides: object = {}) => ({
+  decision: 'approve',
+  reason: '符合法定职责',
+  decisionReference: '示公授〔2026〕3号',
+  officer: { id: 'grantor-5', name: '何审批' },
+  ...overrides,
+});
+
+/** A ticket for a person's residence permit, with a new statement of that person: no two of them are the same. */
+export function ticketBody(n: number) {
+  const { purpose } = question({});
+  const holder = { type: '111', number: personOf(n).idNumber };
+  const { matterCode, caseNumber } = purpose;
+  const types = [{ certificateTypeCode: demoTypes.residencePermit, fields: ['name', 'birthDate'] }];
+  const statement = holderStatement({ matterCode, caseNumber, holder, types: [demoTypes.residencePermit] });
+  return { purpose, level: 'fields', holder, types, statement };
 }
 
 /** A lookup as an approval system asks it. */
@@ -366,6 +409,71 @@ export const writeKinds: readonly WriteKind[] = [
     status: 200,
     rows: isOne,
     prepare: async (clients) => post(`/v1/grants/${await grant(clients)}/revocations`, reason, otherReason),
+  },
+  {
+    name: 'suspendGrant',
+    ...admin,
+    clientId: 'psb-grants',
+    status: 200,
+    rows: isOne,
+    prepare: async (clients) => post(`/v1/grants/${await grant(clients)}/suspensions`, reason, otherReason),
+  },
+  {
+    name: 'resumeGrant',
+    ...admin,
+    status: 200,
+    rows: isOne,
+    prepare: async (clients) => {
+      const path = `/v1/grants/${await grant(clients)}`;
+      await expectAnswer(clients('psb-grants').post(`${path}/suspensions`, reason), 200);
+      return post(`${path}/resumptions`, reason, otherReason);
+    },
+  },
+  {
+    name: 'applyForGrant',
+    clientId: 'school-enrolment',
+    status: 201,
+    rows: { ...isOne, grant_applications: 1 },
+    prepare: async (_clients, n) =>
+      post('/v1/grant-applications', wishBody({ dailyQuota: n }), wishBody({ dailyQuota: 1_000_000 + n })),
+  },
+  {
+    name: 'decideGrantApplication that grants',
+    clientId: 'psb-grants',
+    status: 200,
+    rows: { ...isOne, grants: 1 },
+    prepare: async (clients, n) => {
+      const path = `/v1/grant-applications/${await application(clients, { dailyQuota: 2_000_000 + n })}/decisions`;
+      return post(path, verdictBody(), verdictBody({ decision: 'refuse' }));
+    },
+  },
+  {
+    name: 'withdrawGrantApplication',
+    clientId: 'school-enrolment',
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => {
+      const path = `/v1/grant-applications/${await application(clients, { dailyQuota: 3_000_000 + n })}/withdrawals`;
+      return post(path, reason, otherReason);
+    },
+  },
+  {
+    name: 'issueTicket on the holder’s word',
+    clientId: 'school-enrolment',
+    status: 201,
+    rows: { ...isOne, tickets: 1 },
+    prepare: async (_clients, n) => post('/v1/tickets', ticketBody(n), ticketBody(n)),
+  },
+  {
+    name: 'revokeTicket',
+    clientId: 'school-enrolment',
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => {
+      const issued = clients('school-enrolment').post('/v1/tickets', ticketBody(n));
+      const { ticketId } = await expectAnswer<{ ticketId: string }>(issued, 201);
+      return post(`/v1/tickets/${ticketId}/revocations`, reason, otherReason);
+    },
   },
   {
     name: 'pushCertificate of two holders',
