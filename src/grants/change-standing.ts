@@ -18,29 +18,45 @@ export interface StandingDeps {
 }
 
 /** A grant to suspend, resume or revoke, and why. */
-export interface StandingInput {
+interface StandingInput {
   readonly grantId: string;
   readonly reason: string;
 }
-export type StandingCall = Call & { readonly idempotencyKey: string };
+type StandingCall = Call & { readonly idempotencyKey: string };
 
 /** Whether a caller answers for a grant: grantors of the department that owns its type. */
 export const isOwnersGrantor = (caller: Caller, grant: Grant, ownerOf: OwnerOf): boolean =>
   caller.roles.includes('grantor') && caller.department === ownerOf(grant.certificateTypeCode);
 
-export interface StandingChange {
-  readonly operation: 'revokeGrant' | 'suspendGrant' | 'resumeGrant';
-  /** The grant as it stands then; undefined when nothing changes. May throw a Refusal. */
-  readonly change: (grant: Grant, at: Date) => Grant | undefined;
+/** A revocation is final: there is nothing left to pause. */
+function mustStand(grant: Grant): void {
+  if (grant.revokedAt !== undefined) throw new Refusal('grant_revoked');
 }
 
+/** The grant as it stands then, by operation; undefined when nothing changes. */
+const changes = {
+  revokeGrant: (grant, at) => (grant.revokedAt === undefined ? { ...grant, revokedAt: at } : undefined),
+  suspendGrant: (grant, at) => {
+    mustStand(grant);
+    return grant.suspendedAt === undefined ? { ...grant, suspendedAt: at } : undefined;
+  },
+  resumeGrant: ({ suspendedAt, ...grant }) => {
+    mustStand(grant);
+    return suspendedAt === undefined ? undefined : grant;
+  },
+} as const satisfies Readonly<Record<string, (grant: Grant, at: Date) => Grant | undefined>>;
+
+/** What can be done to a grant that is on file: revoked for good, suspended until it is resumed. */
+export type StandingOperation = keyof typeof changes;
+
 /**
- * Revokes, suspends or resumes: by administrators and the grantors of the owner department. What changes nothing is recorded all the
- * same. Refuses `grant_unknown`, also for a grant that others answer for.
+ * Revokes, suspends or resumes: by administrators and the grantors of the owner department. What changes nothing (a second revocation,
+ * resuming what is not suspended) is recorded all the same. Refuses `grant_unknown`, also for a grant that others answer for, and
+ * `grant_revoked` where a revoked one should be suspended or resumed.
  */
 export async function changeStanding(
   { write, recordIn, keys, owners }: StandingDeps,
-  { operation, change }: StandingChange,
+  operation: StandingOperation,
   { input, call, present }: { input: StandingInput; call: StandingCall; present: (grant: Grant) => WriteAnswer },
 ): Promise<WriteAnswer> {
   const { caller, idempotencyKey, requestId, at } = call;
@@ -53,7 +69,7 @@ export async function changeStanding(
         if (grant === undefined || !(caller.roles.includes('admin') || isOwnersGrantor(caller, grant, ownerOf))) {
           throw new Refusal('grant_unknown');
         }
-        const changed = change(grant, at);
+        const changed = changes[operation](grant, at);
         if (changed !== undefined) {
           await updateStanding(trx, keys, changed);
           await bump(trx, 'grants');

@@ -1,11 +1,9 @@
 import type { Handlers } from '../http/handlers.ts';
-import type { StandingDeps, StandingInput } from './change-standing.ts';
+import { changeStanding, type StandingDeps, type StandingOperation } from './change-standing.ts';
 import { type CreateGrantDeps, createGrant } from './create-grant.ts';
 import type { CurrentGrants } from './current-grants.ts';
 import { type Grant, grantState } from './grant.ts';
 import { listGrants, readGrant } from './read-grants.ts';
-import { revokeGrant } from './revoke-grant.ts';
-import { resumeGrant, suspendGrant } from './suspend-grant.ts';
 
 export interface GrantRoutesDeps extends CreateGrantDeps, StandingDeps {
   readonly current: CurrentGrants;
@@ -64,11 +62,13 @@ type GrantOperation = 'listGrants' | 'createGrant' | 'getGrant' | 'revokeGrant' 
 export function grantHandlers(deps: GrantRoutesDeps): Pick<Handlers, GrantOperation> {
   /** The three that change whether a grant stands differ in nothing but what they change. */
   const standing =
-    (change: typeof suspendGrant) =>
+    (operation: StandingOperation) =>
     async ({ params, body, headers, caller, requestId, receivedAt }: StandingRequest) => {
-      const input: StandingInput = { grantId: params.grantId, reason: body.reason };
-      const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
-      const answer = await change(deps, input, call, (grant) => ({ status: 200, body: toContract(grant, receivedAt) }));
+      const answer = await changeStanding(deps, operation, {
+        input: { grantId: params.grantId, reason: body.reason },
+        call: { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] },
+        present: (grant) => ({ status: 200, body: toContract(grant, receivedAt) }),
+      });
       return { status: 200 as const, body: answer.body as Body };
     };
   return {
@@ -90,8 +90,8 @@ export function grantHandlers(deps: GrantRoutesDeps): Pick<Handlers, GrantOperat
       );
       return { status: 201, body: answer.body as Body };
     },
-    revokeGrant: standing(revokeGrant),
-    suspendGrant: standing(suspendGrant),
-    resumeGrant: standing(resumeGrant),
+    revokeGrant: standing('revokeGrant'),
+    suspendGrant: standing('suspendGrant'),
+    resumeGrant: standing('resumeGrant'),
   };
 }
