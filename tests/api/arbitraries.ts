@@ -110,8 +110,10 @@ function ofObject(pools: Pools, schema: Schema): Any {
   );
   if (Object.keys(model).length > 0) return fc.record(model, { requiredKeys });
   const least = Number(schema['minProperties'] ?? 0);
+  const values = schema['additionalProperties'];
+  const value = typeof values === 'object' ? valueOf(pools, values) : anyJson;
   return fc
-    .dictionary(fc.stringMatching(/^[a-z][A-Za-z]{0,12}$/), anyJson, { minKeys: least, maxKeys: 4 })
+    .dictionary(fc.stringMatching(/^[a-z][A-Za-z]{0,12}$/), value, { minKeys: least, maxKeys: 4 })
     .map((value) => ({ ...value }));
 }
 
@@ -136,12 +138,16 @@ function ofArray(pools: Pools, schema: Schema, name: string): Any {
 function ofSchema(pools: Pools, schema: Schema, name: string): Any {
   if ('const' in schema) return fc.constant(schema['const']);
   if (Array.isArray(schema['enum'])) return fc.constantFrom(...(schema['enum'] as unknown[]));
+  if (Array.isArray(schema['type']))
+    return fc.oneof(...(schema['type'] as string[]).map((type) => ofSchema(pools, { ...schema, type }, name)));
   const { minimum = 0, maximum = 1_000 } = schema as { minimum?: number; maximum?: number };
   switch (schema['type']) {
     case 'string':
       return ofString(schema);
     case 'integer':
       return fc.oneof(fc.integer({ min: minimum, max: maximum }), fc.constantFrom(minimum, maximum));
+    case 'number':
+      return fc.double({ noNaN: true, noDefaultInfinity: true });
     case 'boolean':
       return fc.boolean();
     case 'array':
