@@ -1,4 +1,4 @@
-import { parse, v7 } from 'uuid';
+import { v7 } from 'uuid';
 
 declare const brand: unique symbol;
 type Branded<T, B extends string> = T & { readonly [brand]: B };
@@ -18,8 +18,15 @@ export type GrantId = Branded<string, 'GrantId'>;
 /** A time-ordered UUID (RFC 9562, version 7) for rows and records. */
 export const newId = <T extends string = string>(): T => v7() as T;
 
-/** The 16 bytes of a UUID, for commitments. */
-export const idBytes = (id: string): Uint8Array => parse(id);
+/**
+ * The 16 bytes of a UUID as PostgreSQL writes it, for commitments. Of any version: what somebody changed in the database is to be found
+ * and named, not to stop who reads it. Throws RangeError for anything else.
+ */
+export function idBytes(id: string): Uint8Array {
+  const bytes = Buffer.from(id.replaceAll('-', ''), 'hex');
+  if (id.length !== 36 || bytes.length !== 16) throw new RangeError('no UUID');
+  return bytes;
+}
 
 export type Role = 'issuer' | 'consumer' | 'auditor' | 'admin' | 'portal' | 'grantor';
 

@@ -226,8 +226,9 @@ await t.test(
     await service.query(
       {
         name: 'forge',
-        text: `insert into log_queue select ('00000000-0000-7000-8000-00000000000' || n)::uuid, 7, now(), 1, sha256('x'), sha256('y')
-        from generate_series(0, 9) n`,
+        // Half of them with ids of a version that nobody has defined: PostgreSQL takes any 128 bits.
+        text: `insert into log_queue select ('00000000-0000-' || case when n < 5 then '7000-8000' else 'f000-0000' end || '-00000000000' || n)::uuid,
+        7, now(), 1, sha256('x'), sha256('y') from generate_series(0, 9) n`,
       },
       [],
     );

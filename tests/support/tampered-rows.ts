@@ -43,6 +43,10 @@ export function wholeRows({ certificates }: Pick<Evidence, 'certificates'>): Rea
       sql: `insert into log_queue select gen_random_uuid(), lane, recorded_at, kind, commitment, mac from log_queue limit 1`,
       codes: ['queue_row_forged'],
     },
+    'a queue row with an id of a version that nobody has defined': {
+      sql: `insert into log_queue select '00000000-0000-f000-0000-000000000001', lane, recorded_at, kind, commitment, mac from log_queue limit 1`,
+      codes: ['queue_row_forged'],
+    },
     'a record deleted whose leaf is put out of every calendar': {
       sql: [
         'alter table log_leaf drop constraint if exists log_leaf_recorded_at_check',
