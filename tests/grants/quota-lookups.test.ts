@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { ApiClient, Reply } from '../../src/cli/api-client.ts';
 import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
@@ -73,6 +74,9 @@ await t.test('two hubs, more callers than the limit: exactly so many holders are
     dailyHolders: 7,
     officerDailyHolders: 4,
   });
+  // A new grant may take a second to be seen by the other process.
+  const read = other.client('hub-admin');
+  while ((await read.get(`/v1/grants/${grantId}`)).status !== 200) await sleep(20);
   const clients = [one, other].map((hub) => hub.client('school-enrolment'));
   await Promise.all(clients.map((client) => client.token()));
   const replies = await Promise.all(
