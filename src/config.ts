@@ -254,7 +254,8 @@ const table = {
     name: 'CERTHUB_DATABASE_CONNECTIONS',
     type: '2–200',
     default: '8',
-    meaning: 'Connections of one hub process. Processes × this must stay under the server’s `max_connections`.',
+    meaning:
+      'Connections of one hub process for its work. It opens up to 3 more for records and for what is in force, and 2 for its sequencer: processes × (this + 5) must stay under the server’s `max_connections`.',
     parse: whole(2, 200),
   }),
   preparedStatements: setting({

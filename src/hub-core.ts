@@ -8,9 +8,9 @@ import type { MatterBasis } from './catalogue/check-matter-definition.ts';
 import { type MattersView, watchMatters } from './catalogue/matters.ts';
 import { addDays, dayOf } from './certificates/city-day.ts';
 import type { Config } from './config.ts';
-import type { Database } from './db/database.ts';
 import { type Freshness, type FreshView, startFreshness } from './db/fresh.ts';
 import { idempotencyDays, purgeIdempotencyKeys } from './db/idempotent.ts';
+import type { Pools } from './db/pools.ts';
 import { type Write, writer } from './db/write.ts';
 import { type Registry, type Trust, watchRegistry, watchTrust } from './departments/registry.ts';
 import { type CurrentGrants, watchGrants } from './grants/current-grants.ts';
@@ -21,10 +21,8 @@ import { canonicalJson } from './verification/canonical-json.ts';
 import { sm2SelfTest } from './verification/suites.ts';
 
 /** What a hub stands on. Everything else is made from it, here, for production and tests alike. */
-export interface Basis {
+export interface Basis extends Pick<Pools, 'db' | 'reservedDb'> {
   readonly config: Config;
-  /** Under the service role. */
-  readonly db: Database;
   readonly keys: Keys;
   readonly log: Logger;
   readonly now: () => Date;
@@ -58,7 +56,7 @@ const upkeepMs = 3_600_000;
 
 /** Puts the capabilities together. Opens the months to come for records and forgets old Idempotency-Keys and usage, now and every hour. */
 export async function assembleCore(basis: Basis): Promise<Core> {
-  const { config, db, keys, log, now } = basis;
+  const { config, db, reservedDb, keys, log, now } = basis;
   const upkeep = async (): Promise<void> => {
     await ensurePartitions(db);
     await purgeIdempotencyKeys(db, new Date(now().getTime() - idempotencyDays * 86_400_000));
@@ -71,9 +69,9 @@ export async function assembleCore(basis: Basis): Promise<Core> {
   if (!sm2SelfTest()) log.warn('this Node cannot do SM2: certificates sealed with SM2 will not verify');
   const tampered = (table: string, id: string): void =>
     log.error({ table, row: id }, 'a row was written past the hub and is not used');
-  const freshness = startFreshness(db, { intervalMs: 250, maxAgeMs: 900, now: () => performance.now() });
+  const freshness = startFreshness(reservedDb, { intervalMs: 250, maxAgeMs: 900, now: () => performance.now() });
   const recorder = startRecorder({
-    insertAll: basis.insertAll ?? ((rows) => insertRecords(db, rows)),
+    insertAll: basis.insertAll ?? ((rows) => insertRecords(reservedDb, rows)),
     keys,
     now,
     maxBatch: config.recordBatch,

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import type { Sequencer } from '../audit/log/sequencer.ts';
 import { type Config, readConfig } from '../config.ts';
-import { connect, type Database } from '../db/database.ts';
+import type { Database } from '../db/database.ts';
 import { startEmbedded } from '../db/embedded.ts';
 import { migrate, readMigrations, schemaState } from '../db/migrate.ts';
+import { connectPools, type Pools } from '../db/pools.ts';
 import { checkSettings } from '../db/settings.ts';
 import { openLog } from '../http/log.ts';
 import { assembleCore, type Core } from '../hub-core.ts';
@@ -11,11 +12,9 @@ import { loadKeys } from '../signing/key-store.ts';
 import { NotReady } from './not-ready.ts';
 import { openSequencer } from './open-sequencer.ts';
 
-export interface OpenedDatabase {
-  readonly db: Database;
+export interface OpenedDatabase extends Pools {
   /** Where the sequencer's role may write the log; undefined when nobody said. */
   readonly sequencerUrl: string | undefined;
-  readonly close: () => Promise<void>;
 }
 
 /**
@@ -37,7 +36,7 @@ export async function openDatabase(
   };
   try {
     if (embedded !== undefined) await migrate({ url: embedded.urls.owner, migrations, log: say });
-    const db = connect({
+    const pools = connectPools({
       url: config.databaseUrl ?? embedded?.urls.service ?? '',
       max: config.databaseConnections,
       statementTimeoutMs: 10_000,
@@ -45,15 +44,15 @@ export async function openDatabase(
       prepared: config.preparedStatements,
     });
     const close = async (): Promise<void> => {
-      await db.close();
+      await pools.close();
       await stop();
     };
     try {
-      await checkDatabase(db, migrations, say);
+      await checkDatabase(pools.db, migrations, say);
       const sequencerUrl = embedded === undefined ? config.sequencerDatabaseUrl : embedded.urls.sequencer;
-      return { db, sequencerUrl, close };
+      return { ...pools, sequencerUrl, close };
     } catch (error) {
-      await db.close();
+      await pools.close();
       throw error;
     }
   } catch (error) {
@@ -99,7 +98,8 @@ export async function openHub(
   const keys = loadKeys(config.keysDir, { mode: config.mode });
   const log = openLog({ level: config.logLevel });
   const database = await openDatabase(config, say, serves);
-  const core = await assembleCore({ config, db: database.db, keys, log, now: () => new Date() });
+  const { db, reservedDb } = database;
+  const core = await assembleCore({ config, db, reservedDb, keys, log, now: () => new Date() });
   if (serves) {
     await core.beginServing().catch(async (error: unknown) => {
       await core.close();

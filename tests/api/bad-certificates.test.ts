@@ -622,12 +622,12 @@ await t.test('a seal of the issuer that says anything else than it must', async 
 
 /** Another process of the hub, whose key folder holds another seal for the public security bureau. */
 async function beside(t: Test, seal: SealSigner | undefined): Promise<World> {
-  const { core } = world.hub;
+  const { config, db, reservedDb, log, now } = world.hub.core;
   const keys = {
     ...exampleKeys,
     sealSigner: (department: string) => (department === publicSecurity ? seal : exampleKeys.sealSigner(department)),
   };
-  const other = await assembleCore({ config: core.config, db: world.hub.db, keys, log: core.log, now: core.now });
+  const other = await assembleCore({ config, db, reservedDb, keys, log, now });
   const server = await assembleHub(other, { docs: false });
   await server.app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(async () => {

@@ -16,6 +16,7 @@ import { monthOf } from '../../src/audit/record-body.ts';
 import type { RecordRow } from '../../src/audit/store.ts';
 import { run as keysCommand } from '../../src/cli/keys.ts';
 import { connect } from '../../src/db/database.ts';
+import { connectPools } from '../../src/db/pools.ts';
 import type { WriteAnswer } from '../../src/db/write.ts';
 import { openLog } from '../../src/http/log.ts';
 import { assembleCore, type Core } from '../../src/hub-core.ts';
@@ -41,12 +42,17 @@ async function keysFrom(month: string): Promise<string> {
 }
 
 async function coreOf(t: Test, database: TestDatabase, keys: Keys): Promise<Core> {
-  const db = connect({ url: database.serviceUrl, max: 4, statementTimeoutMs: 20_000, applicationName: 'test' });
+  const pools = connectPools({
+    url: database.serviceUrl,
+    max: 4,
+    statementTimeoutMs: 20_000,
+    applicationName: 'test',
+  });
   const log = openLog({ level: 'silent' });
-  const core = await assembleCore({ config: testConfig(retention), db, keys, log, now: () => new Date() });
+  const core = await assembleCore({ config: testConfig(retention), ...pools, keys, log, now: () => new Date() });
   t.teardown(async () => {
     await core.close();
-    await db.close();
+    await pools.close();
   });
   return core;
 }

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { registerDemo } from '../../src/cli/demo/registry.ts';
 import { type OpenedSequencer, openSequencer } from '../../src/cli/open-sequencer.ts';
-import { connect } from '../../src/db/database.ts';
+import { connectPools } from '../../src/db/pools.ts';
 import { openLog } from '../../src/http/log.ts';
 import { assembleHub } from '../../src/hub.ts';
 import { assembleCore } from '../../src/hub-core.ts';
@@ -14,10 +14,10 @@ import { exampleKeys, testConfig } from '../support/start-hub.ts';
  * on standard input begin and end the writing of the log in this process; each is answered by a line.
  */
 const [url = '', mode, sequencerUrl = ''] = process.argv.slice(2);
-const db = connect({ url, max: 6, statementTimeoutMs: 10_000, applicationName: `bench ${mode ?? ''}` });
+const pools = connectPools({ url, max: 6, statementTimeoutMs: 10_000, applicationName: `bench ${mode ?? ''}` });
 const core = await assembleCore({
   config: testConfig({ CERTHUB_RATE_LIMIT_PER_MINUTE: '1000000' }),
-  db,
+  ...pools,
   keys: exampleKeys,
   log: openLog({ level: 'warn' }),
   now: () => new Date(),
@@ -40,7 +40,7 @@ process.once('SIGTERM', () => {
   void hub.drain(2_000).then(async () => {
     await sequencing?.close();
     await core.close();
-    await db.close();
+    await pools.close();
     process.exit(0);
   });
 });

@@ -7,7 +7,7 @@ import { type ApiClient, apiClient, type Reply } from '../../src/cli/api-client.
 import { demoTypes } from '../../src/cli/demo/certificates.ts';
 import { personOf } from '../../src/cli/demo/people.ts';
 import { demoClientKey, exampleFolder, registerDemo } from '../../src/cli/demo/registry.ts';
-import { connect } from '../../src/db/database.ts';
+import { connectPools } from '../../src/db/pools.ts';
 import { openLog } from '../../src/http/log.ts';
 import { assembleCore } from '../../src/hub-core.ts';
 import { ownCluster, runSql, type TestDatabase } from '../support/database.ts';
@@ -104,12 +104,12 @@ async function hubProcess(t: Test, { serviceUrl }: TestDatabase): Promise<HubPro
 
 /** The registry that a hub process finds. */
 async function register({ serviceUrl }: TestDatabase): Promise<void> {
-  const db = connect({ url: serviceUrl, max: 3, statementTimeoutMs: 10_000, applicationName: 'registering' });
+  const pools = connectPools({ url: serviceUrl, max: 3, statementTimeoutMs: 10_000, applicationName: 'registering' });
   const log = openLog({ level: 'silent' });
-  const core = await assembleCore({ config: testConfig(), db, keys: exampleKeys, log, now: () => new Date() });
+  const core = await assembleCore({ config: testConfig(), ...pools, keys: exampleKeys, log, now: () => new Date() });
   await registerDemo(core);
   await core.close();
-  await db.close();
+  await pools.close();
 }
 
 const isLinux = process.platform === 'linux';

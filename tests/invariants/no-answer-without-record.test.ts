@@ -22,6 +22,7 @@ import {
   codeOf,
   databaseOf,
   grant,
+  grantBody,
   note,
   noted,
   permitOf,
@@ -178,6 +179,44 @@ await t.test('invariant 1: not a byte leaves before the record is there, and a s
     t.strictSame(await checkStore(hub.db, exampleKeys), []);
   });
 });
+
+await t.test(
+  'invariant 1: changes that wait for one row hold every connection, and refusals are recorded',
+  async (t) => {
+    const { hub, clients, ways, records } = await startFaulty(t);
+    const refuse = ways['a lookup that is refused'] ?? (() => Promise.reject(new Error('no such way')));
+    const ask = ways['a lookup'] ?? refuse;
+    const locker = new pg.Client({ connectionString: hub.database.superuserUrl });
+    await locker.connect();
+    await locker.query(`begin; select * from registry_versions where topic = 'grants' for update`);
+    const { max } = hub.db.metrics();
+    const waiting = `select count(*)::int as n from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    const writers = Promise.all(
+      Array.from({ length: max }, () => clients('hub-admin').post('/v1/grants', grantBody())),
+    );
+    await until('every connection waits for the row', async () => {
+      // Not over the locker: within a transaction the view of the others stays as it was.
+      const { rows } = await runSql(hub.database.superuserUrl, waiting);
+      return (rows[0] as { n: number }).n === max;
+    });
+    const before = await records();
+    const question = ask();
+    // Longer than a view is believed without a new look at the database.
+    await sleep(1_000);
+    for (let turn = 0; turn < 5; turn++) {
+      const reply = await refuse();
+      t.equal(`${reply.status} ${codeOf(reply)}`, '403 grant_required', 'by what is in force now');
+    }
+    t.equal((await records()) - before, 5, 'each has its record');
+    t.equal(hub.db.metrics().idle, 0, 'and nobody let go meanwhile');
+    await locker.query('rollback');
+    await locker.end();
+    t.strictSame(new Set((await writers).map(({ status }) => status)), new Set([201]), 'the changes go through');
+    t.equal((await question).status, 200, 'and so does the question that had to wait for a connection');
+    t.strictSame(await checkStore(hub.db, exampleKeys), []);
+  },
+);
 
 /** A small file system in memory, gone at teardown; a reason instead where it cannot be had. */
 async function tinyDisk(t: Test, megabytes: number): Promise<string | { readonly reason: string }> {

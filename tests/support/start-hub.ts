@@ -5,7 +5,8 @@ import { type ApiClient, apiClient } from '../../src/cli/api-client.ts';
 import { demoClientKey, registerDemo } from '../../src/cli/demo/registry.ts';
 import { openSequencer } from '../../src/cli/open-sequencer.ts';
 import { type Config, readConfig } from '../../src/config.ts';
-import { connect, type Database } from '../../src/db/database.ts';
+import type { Database } from '../../src/db/database.ts';
+import { connectPools } from '../../src/db/pools.ts';
 import { openLog } from '../../src/http/log.ts';
 import type { ServerOptions } from '../../src/http/server.ts';
 import { assembleHub, type Hub } from '../../src/hub.ts';
@@ -50,21 +51,23 @@ export const testConfig = (env: Record<string, string> = {}): Config =>
 /** A hub on its own database with the demo's registry, listening on a port of its own, gone at teardown. */
 export async function startHub(t: Test, settings: StartOptions = {}): Promise<TestHub> {
   const database = settings.database ?? (await testDatabase(t));
-  const db = connect({
+  const pools = connectPools({
     url: database.serviceUrl,
     max: 6,
     statementTimeoutMs: 5_000,
     applicationName: 'hub under test',
   });
+  const { db, reservedDb } = pools;
   const logLines: string[] = [];
   const log = openLog({ level: 'debug', write: (line) => void logLines.push(line) });
   const core = await assembleCore({
     config: testConfig(settings.env),
     db,
+    reservedDb,
     keys: exampleKeys,
     log,
     now: settings.now ?? (() => new Date()),
-    ...(settings.insertAll !== undefined && { insertAll: settings.insertAll(db) }),
+    ...(settings.insertAll !== undefined && { insertAll: settings.insertAll(reservedDb) }),
   });
   if (settings.register !== false) await registerDemo(core);
   const hub = await assembleHub(core, { docs: false, ...settings.options });
@@ -79,7 +82,7 @@ export async function startHub(t: Test, settings: StartOptions = {}): Promise<Te
     await hub.drain(2_000);
     await core.close();
     await opened?.close();
-    await db.close();
+    await pools.close();
   });
   const issuer = core.config.issuer;
   return {
