@@ -1,5 +1,5 @@
 import { type AnswerPayload, verifyAnswer } from '../verification/answer-verdict.ts';
-import { isJsonObject, parseJsonStrictly } from '../verification/encoding.ts';
+import { isJsonObject, type JsonObject, parseJsonStrictly } from '../verification/encoding.ts';
 import type { TrustBundle } from '../verification/trust-bundle.ts';
 import type { Fault } from './audit-report.ts';
 
@@ -11,9 +11,27 @@ export type KeptAnswer = { readonly jws: string; readonly recordId?: string };
 /** The answer in a lookup's JSON, or a text that looks like a JWS; the text is trimmed. */
 export function answerIn(text: string): KeptAnswer | undefined {
   if (/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(text)) return { jws: text };
-  if (!text.startsWith('{')) return undefined;
-  const parsed = parseJsonStrictly(text);
-  const { answer, recordId } = parsed.ok && isJsonObject(parsed.value) ? parsed.value : {};
+  return answerOf(objectIn(text));
+}
+
+/** All answers in such a text, or in the JSON of a matter check, whose evidence may be none; undefined when it is neither. */
+export function answersIn(text: string): readonly KeptAnswer[] | undefined {
+  const { evidence } = objectIn(text);
+  if (!Array.isArray(evidence)) {
+    const one = answerIn(text);
+    return one && [one];
+  }
+  const all = evidence.map((each) => answerOf(isJsonObject(each) ? each : {}));
+  const whole = all.filter((each) => each !== undefined);
+  return whole.length === all.length ? whole : undefined;
+}
+
+function objectIn(text: string): JsonObject {
+  const parsed = text.startsWith('{') ? parseJsonStrictly(text) : undefined;
+  return parsed?.ok === true && isJsonObject(parsed.value) ? parsed.value : {};
+}
+
+function answerOf({ answer, recordId }: JsonObject): KeptAnswer | undefined {
   if (typeof answer !== 'string') return undefined;
   return { jws: answer, ...(typeof recordId === 'string' && { recordId }) };
 }

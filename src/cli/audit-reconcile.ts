@@ -16,8 +16,8 @@ export const help = `certhub audit reconcile: compare a client's own stored answ
 
   certhub audit reconcile --answers PLACE… --url HUB --id CLIENT --key FILE [--trust BUNDLE]
                           (--policy FILE | --log-key KEY) [--from TIME] [--until TIME] [--json]
-      --answers  the answers this client kept: a file or folder of lookup JSON files, or of answers (JWS), one a file or one a
-                 line; may be repeated
+      --answers  the answers this client kept: a file or folder of the JSON of lookups and matter checks, or of answers (JWS),
+                 one a file or one a line; may be repeated
       --url      the hub
       --id       the client; its records are asked for
       --key      its private JWK

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrustBundle } from '../verification/trust-bundle.ts';
-import { answerFalse, answerIn, judgeAnswer } from './audit-answer.ts';
+import { answerFalse, answersIn, judgeAnswer } from './audit-answer.ts';
 import type { Fault } from './audit-report.ts';
 import { readText, unreadable, withoutMark } from './offline-inputs.ts';
 
@@ -26,7 +26,7 @@ export type StoredAnswers = {
 
 const maxAnswersBytes = 256 * 2 ** 20;
 
-/** Reads files and folders (with what is below them) of answers: a JWS or a lookup's JSON each, or one a line. */
+/** Reads files and folders (with what is below them) of answers: a JWS or the JSON of a lookup or a matter check each, or one a line. */
 export async function readAnswers(
   places: readonly string[],
   by: { readonly trust: TrustBundle; readonly clientId: string; readonly now: number },
@@ -35,9 +35,9 @@ export async function readAnswers(
   for (const place of places) {
     for (const file of await filesAt(place)) {
       const text = withoutMark(await readText(file, 'the answers', maxAnswersBytes));
-      const whole = answerIn(text.trim());
-      if (whole !== undefined) take(stored, by, { file, line: 1, jws: whole.jws });
-      else takeLines(stored, by, file, text);
+      const whole = answersIn(text.trim());
+      if (whole === undefined) takeLines(stored, by, file, text);
+      else for (const { jws } of whole) take(stored, by, { file, line: 1, jws });
     }
   }
   return stored;
@@ -62,9 +62,10 @@ function takeLines(stored: StoredAnswers, by: Bound, file: string, text: string)
   for (const [at, line] of text.split('\n').entries()) {
     const trimmed = line.trim();
     if (trimmed === '') continue;
-    const kept = answerIn(trimmed);
-    if (kept !== undefined) take(stored, by, { file, line: at + 1, jws: kept.jws });
-    else stored.faults.push({ where: { file, line: at + 1 }, code: 'answer_unreadable', ...words.answer_unreadable });
+    const where = { file, line: at + 1 };
+    const kept = answersIn(trimmed);
+    if (kept === undefined) stored.faults.push({ where, code: 'answer_unreadable', ...words.answer_unreadable });
+    else for (const { jws } of kept) take(stored, by, { ...where, jws });
   }
 }
 

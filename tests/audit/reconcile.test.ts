@@ -111,8 +111,11 @@ function store(kept: readonly Answer[]): void {
   const [first, second, ...rest] = kept;
   if (first !== undefined) write('answers/lookup.json', JSON.stringify(first));
   if (second !== undefined) write('answers/older/one.jws', `${second.answer}\n`);
-  // a JWS or a lookup a line
-  write('answers/many.ndjson', rest.map((each, at) => (at % 2 === 0 ? each.answer : JSON.stringify(each))).join('\n'));
+  // a JWS, a lookup or a matter check a line
+  const lines = rest.map(
+    (each, at) => [each.answer, JSON.stringify(each), JSON.stringify({ evidence: [each] })][at % 3],
+  );
+  write('answers/many.ndjson', lines.join('\n'));
 }
 
 const argvOf = (id: string): string[] =>
