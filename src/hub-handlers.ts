@@ -15,7 +15,7 @@ import { holdersOf } from './certificates/store.ts';
 import { trustBundles } from './certificates/trust-bundle.ts';
 import { verificationHandlers } from './certificates/verification-routes.ts';
 import { limitGuesses } from './certificates/verify-online-guesses.ts';
-import { type Write } from './db/write.ts';
+import type { Write } from './db/write.ts';
 import { currentClient } from './departments/issue-token.ts';
 import { departmentsHandlers } from './departments/routes.ts';
 import type { ApplicableType } from './grants/application.ts';
@@ -26,7 +26,7 @@ import { grantHandlers } from './grants/routes.ts';
 import { ticketHandlers } from './grants/ticket-routes.ts';
 import type { Handlers } from './http/handlers.ts';
 import { healthHandlers } from './http/health.ts';
-import { type Tokens } from './http/tokens.ts';
+import type { Tokens } from './http/tokens.ts';
 import type { Core } from './hub-core.ts';
 import type { LookupDeps } from './lookup/lookup.ts';
 import { matterCheckHandlers } from './lookup/matter-check-routes.ts';
@@ -82,11 +82,16 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     return client === undefined || client.disabledAt !== null ? undefined : client.roles;
   };
   const names = async (): Promise<ReportNames> => {
-    const [{ departments, clients }, types] = await Promise.all([registry.read(), catalogue.read()]);
+    const [{ departments, clients }, types, matters] = await Promise.all([
+      registry.read(),
+      catalogue.read(),
+      core.matters.read(),
+    ]);
     return {
       department: (code) => departments.get(code)?.name,
       system: (clientId) => clients.get(clientId)?.name,
       type: (code) => types.newest(code)?.type.name,
+      matter: (code) => matters.newest(code)?.name,
       // A field that the newest version has no more is still named by the version that had it.
       field: (code, name) => {
         for (let version = types.newest(code)?.type.version ?? 0; version > 0; version -= 1) {
@@ -115,7 +120,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       checks: {
         database: () => db.query({ name: 'ready', text: 'select 1' }, []),
         keys: async () => keys.answer.sign(new Uint8Array(32)),
-        recorder: () => recorder.probe(db),
+        recorder: () => recorder.probe(core.reservedDb),
       },
       log: () => (core.logLag.unpublishedSeconds() > logBehindSeconds ? 'behind' : 'ok'),
       now,

@@ -22,6 +22,7 @@ import { loadKeys } from '../../src/signing/key-store.ts';
 import { canonicalJson } from '../../src/verification/canonical-json.ts';
 import { citizenCheckCharacter } from '../../src/verification/identifiers.ts';
 import { runSql, testDatabase } from '../support/database.ts';
+import { erasureEntries } from '../support/erasure-records.ts';
 
 const keys = loadKeys('keys-example', { mode: 'demo' });
 const dayMs = 86_400_000;
@@ -69,6 +70,7 @@ async function createAudit(t: Test) {
       system: () => undefined,
       type: () => undefined,
       field: () => undefined,
+      matter: () => ({ zh: '义务教育入学', en: 'Enrolment in compulsory education' }),
     }),
     holdersOf: async () => new Map(),
     day: (at) => at.toISOString().slice(0, 10),
@@ -326,7 +328,11 @@ await t.test('secrecy ends at the very moment it was said to, and by recorded ac
   const [item] = (await audit.report(0, after(dayMs), { until: after(2000) })).items;
   t.match(item, {
     secrecy: { releasedAt: after(dayMs), legalGround: '监察法' },
-    sentence: { en: / This was under secrecy until / },
+    purpose: { matterCode: 'school-enrolment' },
+    sentence: {
+      zh: /为办理事项“义务教育入学”/,
+      en: /, for the matter "Enrolment in compulsory education" .* This was under secrecy until /,
+    },
   });
 
   const later = await audit.release(hidden, after(3 * dayMs), after(5000), { key: 'the-same-key' });
@@ -459,44 +465,73 @@ await t.test('what was written past the hub neither shows nor hides a record', a
   await t.rejects(audit.release(hidden, after(dayMs), after(5000)), { code: 'stored_data_tampered' });
 });
 
-await t.test('tampered and erased records say so; a body that no record says was erased was taken away', async (t) => {
-  const audit = await createAudit(t);
-  const changed = await audit.put(start);
-  const gone = await audit.put(after(1000));
-  const undone = await audit.put(after(1500));
-  const erased = await audit.put(after(2000));
-  await audit.sql(
-    `update records set body = set_byte(body, 40, get_byte(body, 40) # 1) where record_id = '${changed}'`,
-  );
-  await audit.sql(`update records set body = null where record_id in ('${gone}', '${undone}', '${erased}')`);
+await t.test(
+  'tampered and erased records say so; a body whose erasure its records do not prove was taken away',
+  async (t) => {
+    const audit = await createAudit(t);
+    const changed = await audit.put(start);
+    const gone = await audit.put(after(1000));
+    const undone = await audit.put(after(1500));
+    const erased = await audit.put(after(2000));
+    const unapproved = await audit.put(after(2100));
+    const byOne = await audit.put(after(2200));
+    const rejected = await audit.put(after(2300));
+    const misplaced = await audit.put(after(2400));
+    const all: readonly string[] = [changed, gone, undone, erased, unapproved, byOne, rejected, misplaced];
+    // The log of a sequencer, as far as an execution names it.
+    for (const [index, recordId] of all.entries()) {
+      await audit.sql(`insert into log_leaf (leaf_index, record_id, lane, recorded_at, entry)
+      select ${index}, record_id, lane, recorded_at, '\\x0101'::bytea || commitment from records where record_id = '${recordId}'`);
+    }
+    const leafOf = (recordId: string): number => all.indexOf(recordId);
+    await audit.sql(
+      `update records set body = set_byte(body, 40, get_byte(body, 40) # 1) where record_id = '${changed}'`,
+    );
+    await audit.sql(`update records set body = null where record_id <> '${changed}' and kind = 1`);
 
-  const said = (detail: object, at: Date) =>
-    audit.put(at, { kind: 'erasure', action: 'executeErasure', outcome: 'done', subjects: [], detail });
-  const execution = (recordId: string) => ({ erasureId: newId(), target: { recordId }, step: 'executed' });
-  await said(execution(erased), after(3000));
-  await said({ ...execution(gone), step: 'approved' }, after(3001));
-  const spoilt = await said(execution(undone), after(3002));
-  await audit.sql(`update records set body = set_byte(body, 40, get_byte(body, 40) # 1) where record_id = '${spoilt}'`);
-  // The register says that it was executed, in rows of the hub. It is no evidence.
-  const owner = connect({ url: audit.database.ownerUrl, max: 1, statementTimeoutMs: 5_000, applicationName: 'test' });
-  t.teardown(() => owner.close());
-  const by = (id: string) => ({ officer: { id, name: id }, clientId: id, recordId: newId<RecordId>() });
-  const proposal = { erasureId: newId(), target: { recordId: gone }, legalBasis: '个人信息保护法第四十七条' };
-  await transaction(owner, async (trx) => {
-    await insertErasure(trx, keys, { ...proposal, reason: 'test', ...by('proposer'), createdAt: start });
-    await insertExecution(trx, keys, { ...proposal, recordId: newId(), bodies: 1, at: after(3000) });
-  });
+    const erasureOf = (recordId: string) => erasureEntries(newId(), { recordId }, leafOf(recordId));
+    const say = async (at: Date, ...entries: readonly Partial<Entry>[]): Promise<RecordId> => {
+      for (const entry of entries.slice(0, -1)) await audit.put(new Date(at.getTime() - 10), entry);
+      return audit.put(at, entries.at(-1));
+    };
+    await say(after(3000), ...erasureOf(erased));
+    await say(after(3001), ...erasureOf(gone).slice(0, 3));
+    const spoilt = await say(after(3002), ...erasureOf(undone));
+    await say(after(3003), erasureOf(unapproved)[3]);
+    const [asked, once, , done] = erasureOf(byOne);
+    await say(after(3004), asked, once, once, done);
+    const [proposed, first, second, executed] = erasureOf(rejected);
+    const rejection = { ...second, detail: { ...(second.detail as object), step: 'rejected' } };
+    await say(after(3005), proposed, first, rejection, second, executed);
+    await say(after(3006), ...erasureEntries(newId(), { recordId: misplaced }, leafOf(erased)));
+    await audit.sql(
+      `update records set body = set_byte(body, 40, get_byte(body, 40) # 1) where record_id = '${spoilt}'`,
+    );
+    // The register says that it was executed, in rows of the hub. It is no evidence.
+    const owner = connect({ url: audit.database.ownerUrl, max: 1, statementTimeoutMs: 5_000, applicationName: 'test' });
+    t.teardown(() => owner.close());
+    const by = (id: string) => ({ officer: { id, name: id }, clientId: id, recordId: newId<RecordId>() });
+    const proposal = { erasureId: newId(), target: { recordId: gone }, legalBasis: '个人信息保护法第四十七条' };
+    await transaction(owner, async (trx) => {
+      await insertErasure(trx, keys, { ...proposal, reason: 'test', ...by('proposer'), createdAt: start });
+      await insertExecution(trx, keys, { ...proposal, recordId: newId(), bodies: 1, at: after(3000) });
+    });
 
-  const { items } = await audit.report(0, after(4000));
-  t.match(items, [
-    { recordId: erased, state: 'erased', erasedAt: after(3000), sentence: { en: /lawfully erased on / } },
-    { recordId: undone, state: 'cannot_be_shown' },
-    { recordId: gone, state: 'cannot_be_shown' },
-    { recordId: changed, state: 'cannot_be_shown' },
-  ]);
-  t.strictSame(
-    audit.tampered.toSorted(),
-    [changed, gone, undone, spoilt].map((recordId) => `records:${recordId}`).toSorted(),
-  );
-  t.notMatch(JSON.stringify(items), /RX-7|school/, 'nothing of them shows');
-});
+    const { items } = await audit.report(0, after(4000));
+    t.match(items, [
+      { recordId: misplaced, state: 'cannot_be_shown' },
+      { recordId: rejected, state: 'cannot_be_shown' },
+      { recordId: byOne, state: 'cannot_be_shown' },
+      { recordId: unapproved, state: 'cannot_be_shown' },
+      { recordId: erased, state: 'erased', erasedAt: after(3000), sentence: { en: /lawfully erased on / } },
+      { recordId: undone, state: 'cannot_be_shown' },
+      { recordId: gone, state: 'cannot_be_shown' },
+      { recordId: changed, state: 'cannot_be_shown' },
+    ]);
+    t.strictSame(
+      audit.tampered.toSorted(),
+      [...all.filter((recordId) => recordId !== erased), spoilt].map((recordId) => `records:${recordId}`).toSorted(),
+    );
+    t.notMatch(JSON.stringify(items), /RX-7|school/, 'nothing of them shows');
+  },
+);

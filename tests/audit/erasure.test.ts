@@ -433,7 +433,7 @@ await t.test(
 );
 
 await t.test(
-  'what its rows call approved is judged again by the records: at execution and by the self-check',
+  'what its rows call approved is judged again by the records: at execution, by the self-check and by a search',
   async (t) => {
     const it = await world(t, 5);
     const [sound = '', ...others] = it.records;
@@ -491,11 +491,25 @@ await t.test(
     const misplaced = others.pop() ?? '';
     t.strictSame(await executed(await onFile(byRight, whole), byRight), []);
 
+    /** What an auditor's search says of it. */
+    const shown = async (recordId: string): Promise<unknown> => {
+      const search = { reason: '核查', until: `${monthAfter(oldMonth, 1)}-01T00:00:00Z` };
+      const { body } = await it.hub.client('audit-office').post('/v1/audit/searches', search);
+      return (body as { items: { recordId: string }[] }).items.find((each) => each.recordId === recordId);
+    };
+    t.match(await shown(byRight), { state: 'erased', erasedBy: {} });
     const missing: object[] = [];
-    const isMissing = (found: unknown, record: string, why: string): void => {
+    const isMissing = async (found: unknown, record: string, why: string): Promise<void> => {
       missing.push({ code: 'body_missing', place: { record } });
       t.match(found, missing, why);
       t.equal((found as unknown[]).length, missing.length, `${why}: nothing else`);
+      t.match(
+        await shown(record),
+        { state: 'erased', erasedBy: undefined },
+        `${why}: a search does not believe it either`,
+      );
+      const reported = it.hub.logLines.some((line) => line.includes(record));
+      t.ok(reported, `${why}: and reports it`);
     };
     for (const [why, said] of Object.entries({
       'nothing is said of the client': { department: whole.department },
@@ -505,9 +519,13 @@ await t.test(
       const erasureId = await onFile(target, said);
       await t.rejects(executeErasure(it.deps, erasureId), { code: 'stored_data_tampered' }, why);
       t.not((await it.row(target)).body, null, 'its body is there still');
-      isMissing(await executed(erasureId, target), target, why);
+      await isMissing(await executed(erasureId, target), target, why);
     }
-    isMissing(await executed(await onFile(misplaced, whole), misplaced, 1), misplaced, 'the act names another leaf');
+    await isMissing(
+      await executed(await onFile(misplaced, whole), misplaced, 1),
+      misplaced,
+      'the act names another leaf',
+    );
   },
 );
 

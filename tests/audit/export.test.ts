@@ -8,6 +8,7 @@ import { csvLine } from '../../src/audit/search/csv.ts';
 import { startExportCheck } from '../../src/verification/audit-export-check.ts';
 import { policyOfKeys } from '../../src/verification/log-policy.ts';
 import { runSql } from '../support/database.ts';
+import { erasureEntries } from '../support/erasure-records.ts';
 import { type RunningSequencer, sequencerOn, soon } from '../support/log.ts';
 import { recorderAt } from '../support/old-month.ts';
 import { exampleKeys as keys, startHub, type TestHub } from '../support/start-hub.ts';
@@ -134,18 +135,18 @@ await t.test('an export of records proves itself, and its extent was recorded be
 await t.test('a range leaves nothing out: opened, redacted, or erased with the record that says so', async (t) => {
   const { hub, put, exported, check, sequencer } = await start(t);
   const ids = await put(Array.from({ length: 12 }, (_, i) => ({ outcome: i % 2 ? 'refused' : 'answered' })));
-  const [one = '', two = '', three = '', four = '', five = ''] = ids;
-  const [erasure = ''] = await put([
-    {
-      kind: 'erasure',
-      action: 'executeErasure',
-      outcome: 'done',
-      detail: { erasureId: one, step: 'executed', target: { recordId: one } },
-    },
-  ]);
+  const [one = '', two = '', three = '', four = '', five = '', six = ''] = ids;
+  const leafOf = async (recordId: string): Promise<number> => {
+    const text = `select leaf_index::int as at from log_leaf where record_id = '${recordId}'`;
+    return (((await runSql(hub.database.superuserUrl, text)).rows[0] as { at: number } | undefined) ?? { at: -1 }).at;
+  };
+  const [proposal, ...acts] = erasureEntries(one, { recordId: one }, await leafOf(one));
+  await put([proposal]);
+  const erasure = (await put(acts)).at(-1);
+  await put([erasureEntries(six, { recordId: six }, await leafOf(six))[3]]);
   await runSql(
     hub.database.superuserUrl,
-    `update records set body = null where record_id in ('${one}', '${two}')`,
+    `update records set body = null where record_id in ('${one}', '${two}', '${six}')`,
     `update records set body = set_byte(body, 40, get_byte(body, 40) # 1) where record_id = '${three}'`,
     `update records set outcome = 'refused' where record_id = '${five}'`,
   );
@@ -154,18 +155,19 @@ await t.test('a range leaves nothing out: opened, redacted, or erased with the r
   const by = new Map(linesOf(text).map((leaf) => [leaf.recordId, leaf]));
   t.match(by.get(one), { state: 'erased', erasure }, 'by right');
   t.match(by.get(two), { state: 'erased', erasure: null }, 'by nobody');
+  t.match(by.get(six), { state: 'erased', erasure: null }, 'by an execution that nobody approved');
   t.match(by.get(three), { state: 'erased', erasure: null }, 'a body that is not the recorded one is none');
   t.match(by.get(four), { state: 'opened' });
   t.match(by.get(five), { state: 'opened' }, 'what the record says is proved, whatever its columns say');
   const report = check(text);
-  t.match(report, { leaves: end, erased: 3, redacted: 0, opened: end - 3 });
+  t.match(report, { leaves: end, erased: 4, redacted: 0, opened: end - 4 });
   t.strictSame(report.findings, []);
   t.strictSame(
     report.erasuresNotShown.map((each) => each.erasure),
-    [null, null, erasure],
+    [null, null, null, erasure],
     'bodies missing by no right are told by the verifier',
   );
-  for (const id of [two, three, five])
+  for (const id of [two, three, five, six])
     t.ok(
       hub.logLines.some((line) => line.includes(id)),
       'said aloud',

@@ -34,6 +34,8 @@ const names: ReportNames = {
       ['name', { zh: '姓名', en: 'Name' }],
       ['birthDate', { zh: '出生日期', en: 'Date of birth' }],
     ]).get(name),
+  matter: (code) =>
+    code === 'school-enrolment' ? { zh: '义务教育入学', en: 'Enrolment in compulsory education' } : undefined,
 };
 const readerOf = (key: Buffer, holds: readonly string[] = []): Reader => ({
   isReader: (subject) => subject === key.toString('hex'),
@@ -80,32 +82,38 @@ await t.test('a lookup reads as who, why, what and with which outcome, in both l
   t.strictSame(
     sentence(),
     [
-      '示范市教育局（入学报名系统）为办理事项“school-enrolment”（办件“RX-7”），依据“本人办事”，查看了您的“居民身份证”中的“姓名”、“出生日期”、“retired”。',
-      'Shifan Education Bureau (Enrolment system), for the matter "school-enrolment" (case "RX-7") and on the basis of your own application, saw "Name", "Date of birth" and "retired" of your "Resident identity card".',
+      '示范市教育局（入学报名系统）为办理事项“义务教育入学”（办件“RX-7”），依据“本人办事”，查看了您的“居民身份证”中的“姓名”、“出生日期”、“retired”。',
+      'Shifan Education Bureau (Enrolment system), for the matter "Enrolment in compulsory education" (case "RX-7") and on the basis of your own application, saw "Name", "Date of birth" and "retired" of your "Resident identity card".',
     ],
     'a field that no type knows any more is called by its name',
   );
   const compare = { level: 'compare', by: 'holder', types: [{ certificateTypeCode: idCard, fields: ['name'] }] };
   t.strictSame(sentence({ scope: compare }), [
-    '示范市教育局（入学报名系统）为办理事项“school-enrolment”（办件“RX-7”），依据“本人办事”，就您的“居民身份证”比对了“姓名”，只得到“是”或“否”的答复。',
-    'Shifan Education Bureau (Enrolment system), for the matter "school-enrolment" (case "RX-7") and on the basis of your own application, compared "Name" with your "Resident identity card" and was told yes or no, not the values.',
+    '示范市教育局（入学报名系统）为办理事项“义务教育入学”（办件“RX-7”），依据“本人办事”，就您的“居民身份证”比对了“姓名”，只得到“是”或“否”的答复。',
+    'Shifan Education Bureau (Enrolment system), for the matter "Enrolment in compulsory education" (case "RX-7") and on the basis of your own application, compared "Name" with your "Resident identity card" and was told yes or no, not the values.',
   ]);
   t.strictSame(sentence({ detail: { notInForce: [card] } }), [
-    '示范市教育局（入学报名系统）为办理事项“school-enrolment”（办件“RX-7”），依据“本人办事”，得知您的“居民身份证”的状态，没有看到其内容。',
-    'Shifan Education Bureau (Enrolment system), for the matter "school-enrolment" (case "RX-7") and on the basis of your own application, learned the status of your "Resident identity card", none of its content.',
+    '示范市教育局（入学报名系统）为办理事项“义务教育入学”（办件“RX-7”），依据“本人办事”，得知您的“居民身份证”的状态，没有看到其内容。',
+    'Shifan Education Bureau (Enrolment system), for the matter "Enrolment in compulsory education" (case "RX-7") and on the basis of your own application, learned the status of your "Resident identity card", none of its content.',
   ]);
   t.strictSame(sentence({ certificates: [] }), [
-    '示范市教育局（入学报名系统）为办理事项“school-enrolment”（办件“RX-7”），依据“本人办事”，查询您的“居民身份证”，没有查到。',
-    'Shifan Education Bureau (Enrolment system), for the matter "school-enrolment" (case "RX-7") and on the basis of your own application, asked about your "Resident identity card". Nothing was found.',
+    '示范市教育局（入学报名系统）为办理事项“义务教育入学”（办件“RX-7”），依据“本人办事”，查询您的“居民身份证”，没有查到。',
+    'Shifan Education Bureau (Enrolment system), for the matter "Enrolment in compulsory education" (case "RX-7") and on the basis of your own application, asked about your "Resident identity card". Nothing was found.',
   ]);
   t.strictSame(sentence({ outcome: 'refused', code: 'grant_required', certificates: [], scope: { types: null } }), [
-    '示范市教育局（入学报名系统）为办理事项“school-enrolment”（办件“RX-7”），依据“本人办事”，申请查询您的证照，被平台拒绝，没有得到任何信息。',
-    'Shifan Education Bureau (Enrolment system), for the matter "school-enrolment" (case "RX-7") and on the basis of your own application, asked about your certificates. The hub refused; it learned nothing.',
+    '示范市教育局（入学报名系统）为办理事项“义务教育入学”（办件“RX-7”），依据“本人办事”，申请查询您的证照，被平台拒绝，没有得到任何信息。',
+    'Shifan Education Bureau (Enrolment system), for the matter "Enrolment in compulsory education" (case "RX-7") and on the basis of your own application, asked about your certificates. The hub refused; it learned nothing.',
   ]);
   t.strictSame(sentence({ outcome: 'failed', code: 'stored_data_tampered', certificates: [] }), [
-    '示范市教育局（入学报名系统）为办理事项“school-enrolment”（办件“RX-7”），依据“本人办事”，查询您的“居民身份证”，查询未能完成，没有得到任何信息。',
-    'Shifan Education Bureau (Enrolment system), for the matter "school-enrolment" (case "RX-7") and on the basis of your own application, asked about your "Resident identity card". The question failed; it learned nothing.',
+    '示范市教育局（入学报名系统）为办理事项“义务教育入学”（办件“RX-7”），依据“本人办事”，查询您的“居民身份证”，查询未能完成，没有得到任何信息。',
+    'Shifan Education Bureau (Enrolment system), for the matter "Enrolment in compulsory education" (case "RX-7") and on the basis of your own application, asked about your "Resident identity card". The question failed; it learned nothing.',
   ]);
+  const older = { matterCode: 'of-old', caseNumber: 'RX-7', legalBasis: 'own_application' } as const;
+  const [inChinese, inEnglish] = sentence({ purpose: older });
+  t.match(inChinese, /为办理事项“of-old”（/, 'a matter that nobody registered is called by its code');
+  t.match(inEnglish, /, for the matter "of-old" \(case/);
+  const named = accessItem(bodyOf(), null, readerOf(wife)).purpose;
+  t.equal(named?.matterCode, 'school-enrolment', 'the item keeps the code');
   const secrecy = { releaseAt: '2026-12-01T00:00:00.000Z', legalGround: '监察法第二十八条' };
   const [zh, en] = sentence({ detail: { secrecy } }, new Date(secrecy.releaseAt));
   t.ok(zh?.endsWith('此次查询依据“监察法第二十八条”保密至2026-12-01。'));
@@ -258,5 +266,5 @@ await t.test('what belongs to other people never shows: the other holder, office
   for (const item of [hers, his, nowhere]) {
     t.notMatch(JSON.stringify(item), /金丝雀|经办人|officer/, 'no officer and no free text');
   }
-  t.notMatch(JSON.stringify(his), /RX-7|school-enrolment|居民身份证/, 'nothing of her affair');
+  t.notMatch(JSON.stringify(his), /RX-7|school-enrolment|入学|居民身份证/, 'nothing of her affair');
 });

@@ -149,12 +149,14 @@ await t.test('a ticket from the holder’s word to its last use', async (t) => {
     statement: { authenticatedBy: 'face and ID card', sessionReference: 'session-1' },
     limit: 50,
   });
-  const items = (report.body as { items: readonly { action?: string; recordId: string }[] }).items;
+  type Item = { readonly action?: string; readonly recordId: string; readonly sentence: { readonly zh: string } };
+  const { items } = report.body as { items: readonly Item[] };
   t.notOk(
     items.some(({ action }) => action === 'issueTicket'),
     'the holder’s report tells who looked',
   );
-  t.ok(items.some(({ recordId }) => recordId === answered.recordId));
+  const shown = items.find(({ recordId }) => recordId === answered.recordId);
+  t.match(shown?.sentence.zh, '为办理事项“义务教育入学”', 'and for which matter, by its registered name');
 });
 
 await t.test('level compare: the ticket’s fields may be compared, nothing is shown', async (t) => {

@@ -1,10 +1,18 @@
 import { sql } from 'kysely';
 import type { Database } from '../../db/database.ts';
-import { kindName, recordKinds } from '../entry.ts';
+import { canonicalJson } from '../../verification/canonical-json.ts';
+import { memberOf } from '../body-values.ts';
+import { kindName, type RecordKind, recordKinds } from '../entry.ts';
 import { openRecord, type RecordKeys } from '../open-record.ts';
 import { monthOf, type RecordBody } from '../record-body.ts';
 import { type RecordRow, recordColumns } from '../store.ts';
-import type { ClientStanding, ErasureTarget, JudgedDecision, JudgedErasure } from './erasure.ts';
+import {
+  type ClientStanding,
+  type ErasureTarget,
+  erasureState,
+  type JudgedDecision,
+  type JudgedErasure,
+} from './erasure.ts';
 
 /** One step of an erasure as its record says it: the evidence. */
 export interface ErasureStep {
@@ -60,20 +68,19 @@ function stepOf(row: RecordRow, body: RecordBody): ErasureStep | undefined {
   return { recordId: row.record_id, row, erasureId, step, target, body };
 }
 
-/** What the records of one erasure say of who proposed and who decided, or undefined when none of them is a proposal by somebody. */
-export function judgedCase(
-  steps: readonly ErasureStep[],
-): { readonly erasure: JudgedErasure; readonly decisions: readonly JudgedDecision[] } | undefined {
+/** Whether an erasure was approved, by the rules of approving and by what the records of its steps say; the register is not asked. */
+export function isApprovedByRecords(steps: readonly ErasureStep[]): boolean {
   const proposal = steps.find(({ step }) => step === 'proposed');
   const proposer = proposal && actorOf(proposal);
-  if (proposal === undefined || proposer === undefined) return undefined;
+  if (proposal === undefined || proposer === undefined) return false;
   const decisions = steps.flatMap((each): JudgedDecision[] => {
     if (each.step !== 'approved' && each.step !== 'rejected') return [];
     const actor = actorOf(each);
     const decision = each.step === 'approved' ? 'approve' : 'reject';
     return actor === undefined ? [] : [{ ...actor, decision }];
   });
-  return { erasure: { ...proposer, createdAt: proposal.row.recorded_at }, decisions };
+  const erasure: JudgedErasure = { ...proposer, createdAt: proposal.row.recorded_at };
+  return erasureState({ erasure, decisions }) === 'approved';
 }
 
 function actorOf({ body }: ErasureStep): Omit<JudgedDecision, 'decision'> | undefined {
@@ -94,41 +101,99 @@ export interface ErasedBy {
   readonly at: Date;
 }
 
+/** A record by what is left of it when its body is gone. */
+export interface BodyPlace {
+  readonly recordId: string;
+  /** 'YYYY-MM', UTC. */
+  readonly month: string;
+  /** Name of the kind; of one that nobody knows, anything else. */
+  readonly kind: string;
+}
+
 /** Which bodies are gone by right; a missing one that nothing covers was taken away. */
 export interface ErasedBodies {
   /** The executed erasure that covers a record. Never one of kinds 5 to 8, which are evidence. */
   readonly coverOf: (row: Pick<RecordRow, 'record_id' | 'recorded_at' | 'kind'>) => ErasedBy | undefined;
+  /** The same, with what the erasure was of. */
+  readonly executionOf: (place: BodyPlace) => (ErasedBy & { readonly target: ErasureTarget }) | undefined;
+  readonly isEmpty: boolean;
   /** Records of erasures that do not open: findings of their own, and what they covered is covered by nothing. */
   readonly tampered: readonly string[];
 }
 
+/** Records of these kinds stay for good, whatever an erasure says. */
+const evidence = new Set<string>(['erasure', 'month_seal', 'key_event', 'release'] satisfies RecordKind[]);
+
 /**
- * What the records of executed erasures cover, for everybody who meets a record without a body, or with one under a destroyed month key.
- * The tables of erasures are only a register and prove nothing. A body that is still there although covered is an execution that was
- * interrupted (`certhub audit erase` again finishes it), no tampering. The self-check asks for more: `readErasureCover`.
+ * What executed erasures cover, for everybody who meets a record without a body, or with one under a destroyed month key: search, report,
+ * export, the self-check, and whoever destroys keys. An execution is believed when the records of its erasure approve the same target, by
+ * the rules of approving; that of a single record, when it names the leaf that is the record's. The tables of erasures are only a
+ * register and prove nothing. A body that is still there although covered is an execution that was interrupted (`certhub audit erase`
+ * again finishes it), no tampering. Memory grows with the erasures on record, not with what they erased.
  */
 export async function readErasedBodies(db: Pick<Database, 'kysely'>, keys: RecordKeys): Promise<ErasedBodies> {
-  const records = new Map<string, ErasedBy>();
-  const months = new Map<string, ErasedBy>();
+  const cases = new Map<string, ErasureStep[]>();
   const tampered: string[] = [];
   for await (const step of readErasureSteps(db, keys)) {
     if ('tampered' in step) {
       tampered.push(step.recordId);
       continue;
     }
-    if (step.step !== 'executed') continue;
-    const by = { erasureId: step.erasureId, recordId: step.recordId, at: step.row.recorded_at };
-    if ('recordId' in step.target) records.set(step.target.recordId, by);
-    else for (const kind of step.target.kinds) months.set(`${step.target.month} ${kind}`, by);
+    const erasure = `${step.erasureId} ${canonicalJson(JSON.parse(JSON.stringify(step.target)))}`;
+    cases.set(erasure, [...(cases.get(erasure) ?? []), step]);
   }
+  const approved = [...cases.values()].filter(isApprovedByRecords).flat();
+  const executed = await ofTheirLeaves(
+    db,
+    approved.filter(({ step }) => step === 'executed'),
+  );
+  const records = new Map<string, ErasureStep>();
+  const months = new Map<string, ErasureStep>();
+  for (const step of executed) {
+    if ('recordId' in step.target) records.set(step.target.recordId, step);
+    else for (const kind of step.target.kinds) months.set(`${step.target.month} ${kind}`, step);
+  }
+  const stepOn = ({ recordId, month, kind }: BodyPlace): ErasureStep | undefined =>
+    evidence.has(kind) ? undefined : (records.get(recordId) ?? months.get(`${month} ${kind}`));
   return {
     tampered,
-    coverOf: ({ record_id, recorded_at, kind }) => {
-      const name = kindName(kind);
-      if (name === undefined || kind > recordKinds.audit_read) return undefined;
-      return records.get(record_id) ?? months.get(`${monthOf(recorded_at)} ${name}`);
+    isEmpty: executed.length === 0,
+    executionOf: (place) => {
+      const step = stepOn(place);
+      return step && { ...erasedBy(step), target: step.target };
+    },
+    coverOf: ({ record_id: recordId, recorded_at, kind: number }) => {
+      const kind = kindName(number);
+      const step = kind && stepOn({ recordId, month: monthOf(recorded_at), kind });
+      return step && erasedBy(step);
     },
   };
+}
+
+const erasedBy = ({ erasureId, recordId, row }: ErasureStep): ErasedBy => ({
+  erasureId,
+  recordId,
+  at: row.recorded_at,
+});
+
+/** Without the executions for a single record that name another leaf than the one that is its leaf. */
+async function ofTheirLeaves(
+  db: Pick<Database, 'kysely'>,
+  executed: readonly ErasureStep[],
+): Promise<readonly ErasureStep[]> {
+  const ids = executed.flatMap(({ target }) => ('recordId' in target ? [target.recordId] : []));
+  if (ids.length === 0) return executed;
+  const leaves = await db.kysely
+    .selectFrom('log_leaf')
+    .select(['record_id', 'leaf_index'])
+    .where(sql<boolean>`record_id = any(${ids}::uuid[])`)
+    .execute();
+  const indexOf = new Map(leaves.map(({ record_id, leaf_index }) => [record_id, leaf_index]));
+  return executed.filter(({ target, body }) => {
+    if (!('recordId' in target)) return true;
+    const index = indexOf.get(target.recordId);
+    return index !== undefined && index === memberOf(body['detail'], 'leafIndex');
+  });
 }
 
 /** What an erasure leaves of a row beside lane, id, time, kind and commitment: nothing. Pseudonyms are personal data too. */

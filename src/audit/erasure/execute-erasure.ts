@@ -12,7 +12,7 @@ import { openRecord } from '../open-record.ts';
 import type { RecordIn } from '../record.ts';
 import { selectByPlace } from '../search/search-store.ts';
 import { checkTarget } from './check-target.ts';
-import { type ErasureStep, erasedColumns, judgedCase, readErasureSteps } from './erased-by.ts';
+import { type ErasureStep, erasedColumns, isApprovedByRecords, readErasureSteps } from './erased-by.ts';
 import {
   type ErasureCase,
   type ErasureTarget,
@@ -114,11 +114,6 @@ async function proveSteps(deps: ExecuteErasureDeps, found: ErasureCase): Promise
   if (unknown !== undefined) tampered(unknown);
   // Judged once more by what the records say: the rows could have been made by other rules, or other hands.
   if (!isApprovedByRecords(expected)) tampered(erasure.recordId);
-}
-
-function isApprovedByRecords(steps: readonly ErasureStep[]): boolean {
-  const judged = judgedCase(steps);
-  return judged !== undefined && erasureState(judged) === 'approved';
 }
 
 type ExpectedStep = readonly [recordId: string, step: ErasureStep['step'], officer: string | undefined];

@@ -1,8 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../../db/database.ts';
-import { canonicalJson } from '../../verification/canonical-json.ts';
-import { type ErasureStep, judgedCase, readErasureSteps } from '../erasure/erased-by.ts';
-import { erasureState } from '../erasure/erasure.ts';
+import { type BodyPlace, readErasedBodies } from '../erasure/erased-by.ts';
 import { type ErasureKeys, listErasureCases } from '../erasure/erasure-store.ts';
 import type { RecordKeys } from '../open-record.ts';
 import type { Found } from './fsck-findings.ts';
@@ -11,63 +9,24 @@ import type { CheckedPage } from './fsck-strays.ts';
 /** Which bodies may be gone: told by the records of erasures, which are leaves, not by the tables that point to them. */
 export interface ErasureCover {
   /** When the body of this record must be gone at the latest; undefined: nobody may have erased it. */
-  readonly goneBy: (record: {
-    readonly recordId: string;
-    readonly month: string;
-    readonly kind: string;
-  }) => Date | undefined;
+  readonly goneBy: (place: BodyPlace) => Date | undefined;
   readonly isEmpty: boolean;
 }
 
-/**
- * Collects the erasures that were executed after two approvals for the same target, by the rules of approving, each step as its record
- * says it; for a single record, the execution names the leaf that is its leaf. Memory grows with the erasures on record, not with what
- * they erased.
- */
+/** From the erasures that their records prove. A single record goes with the record that says so; millions of bodies take their time. */
 export async function readErasureCover(db: Pick<Database, 'kysely'>, keys: RecordKeys): Promise<ErasureCover> {
-  const cases = new Map<string, ErasureStep[]>();
-  for await (const step of readErasureSteps(db, keys)) {
-    // Such a record is a finding of its own where its leaf is checked.
-    if ('tampered' in step) continue;
-    const erasure = `${step.erasureId} ${canonicalJson(JSON.parse(JSON.stringify(step.target)))}`;
-    cases.set(erasure, [...(cases.get(erasure) ?? []), step]);
-  }
-  const records = new Map<string, Date>();
-  const months = new Map<string, Date>();
-  const executed = [...cases.values()].filter(isApproved).flatMap((steps) => steps.filter(isExecution));
-  for (const { target, row, body } of executed) {
-    const at = row.recorded_at;
-    if ('month' in target) {
-      for (const kind of target.kinds) months.set(`${target.month} ${kind}`, new Date(at.getTime() + monthTakesMs));
-    } else if (await isLeafOf(db, target.recordId, body['detail'])) records.set(target.recordId, at);
-  }
+  // Records of erasures that do not open are findings of their own where their leaves are checked.
+  const { executionOf, isEmpty } = await readErasedBodies(db, keys);
   return {
-    goneBy: ({ recordId, month, kind }) =>
-      evidence.has(kind) ? undefined : (records.get(recordId) ?? months.get(`${month} ${kind}`)),
-    isEmpty: records.size === 0 && months.size === 0,
+    isEmpty,
+    goneBy: (place) => {
+      const by = executionOf(place);
+      return by && ('month' in by.target ? new Date(by.at.getTime() + monthTakesMs) : by.at);
+    },
   };
 }
 
-/** A record goes with the record that says so; millions of bodies take their time. */
 const monthTakesMs = 3_600_000;
-/** Records of these kinds stay for good, whatever an erasure says. */
-const evidence = new Set(['erasure', 'month_seal', 'key_event', 'release']);
-
-const isExecution = ({ step }: ErasureStep): boolean => step === 'executed';
-
-function isApproved(steps: readonly ErasureStep[]): boolean {
-  const judged = judgedCase(steps);
-  return judged !== undefined && erasureState(judged) === 'approved';
-}
-
-async function isLeafOf(db: Pick<Database, 'kysely'>, recordId: string, detail: unknown): Promise<boolean> {
-  const leaf = await db.kysely
-    .selectFrom('log_leaf')
-    .select('leaf_index')
-    .where('record_id', '=', recordId)
-    .executeTakeFirst();
-  return leaf !== undefined && leaf.leaf_index === (detail as { readonly leafIndex?: number } | null)?.leafIndex;
-}
 
 /** Rows about erasures that the hub did not write, or that belong to none; a page, newest first. */
 export async function checkErasureRows(

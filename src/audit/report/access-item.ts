@@ -10,6 +10,7 @@ export interface ReportNames {
   readonly system: (clientId: string) => Bilingual | undefined;
   readonly type: (certificateTypeCode: string) => Bilingual | undefined;
   readonly field: (certificateTypeCode: string, name: string) => Bilingual | undefined;
+  readonly matter: (matterCode: string) => Bilingual | undefined;
 }
 
 export interface NamedType {
@@ -82,7 +83,7 @@ export function accessItem(body: RecordBody, release: Date | null, reader: Reade
     ...(release !== null && { secrecy: { releasedAt: release, legalGround: legalGroundOf(body) } }),
   };
   const representative = textOf(memberOf(memberOf(body['detail'], 'onBehalfOf'), 'basis'));
-  return { ...item, sentence: readableAccess(factsOf(item, { own, representative, day: reader.day })) };
+  return { ...item, sentence: readableAccess(factsOf(item, { own, representative, reader })) };
 }
 
 /** What shows of the reader's own affairs alone. The system's name already says what another's matter is. */
@@ -101,14 +102,15 @@ function factsOf(
   {
     own,
     representative,
-    day,
-  }: { readonly own: boolean; readonly representative: string | undefined; readonly day: Reader['day'] },
+    reader: { names, day },
+  }: { readonly own: boolean; readonly representative: string | undefined; readonly reader: Reader },
 ): AccessFacts {
   const { about, outcome, department, system, secrecy } = item;
+  const purpose = item.purpose && { ...item.purpose, matter: matterName(names, item.purpose.matterCode) };
   return {
     about,
     outcome,
-    ...present({ purpose: item.purpose, step: item.step, system: system?.name, representative }),
+    ...present({ purpose, step: item.step, system: system?.name, representative }),
     ...(department !== undefined && { department: department.name ?? same(department.departmentCode) }),
     ...(!own && { ofAnotherHolder: true }),
     asked: (item.asked ?? []).map(({ certificateTypeCode, name }) => name ?? same(certificateTypeCode)),
@@ -186,6 +188,8 @@ function purposeOf(purpose: unknown): AccessItem['purpose'] {
   if (matterCode === undefined || caseNumber === undefined || legalBasis === undefined) return undefined;
   return { matterCode, caseNumber, legalBasis };
 }
+
+const matterName = (names: ReportNames, matterCode: string): Bilingual => names.matter(matterCode) ?? same(matterCode);
 
 const namedType = (names: ReportNames, certificateTypeCode: string): NamedType => ({
   certificateTypeCode,

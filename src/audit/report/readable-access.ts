@@ -25,7 +25,7 @@ export interface AccessFacts {
   readonly department?: Bilingual;
   readonly system?: Bilingual;
   /** Absent where the matter is that of somebody else. */
-  readonly purpose?: { readonly matterCode: string; readonly caseNumber: string; readonly legalBasis: string };
+  readonly purpose?: { readonly matter: Bilingual; readonly caseNumber: string; readonly legalBasis: string };
   /** The question was about another holder of a certificate that the reader holds as well. */
   readonly ofAnotherHolder?: boolean;
   readonly asked: readonly Bilingual[];
@@ -201,11 +201,11 @@ function whyOf({ purpose, ofAnotherHolder }: AccessFacts): Bilingual {
       ? { zh: '在办理该证照其他持证主体的事项时，', en: ', in a matter of another holder of the certificate,' }
       : { zh: '', en: '' };
   }
-  const { matterCode, caseNumber, legalBasis } = purpose;
+  const { matter, caseNumber, legalBasis } = purpose;
   const basis = bases[legalBasis] ?? { zh: legalBasis, en: legalBasis };
   return {
-    zh: `为办理事项“${matterCode}”（办件“${caseNumber}”），依据“${basis.zh}”，`,
-    en: `, for the matter "${matterCode}" (case "${caseNumber}") and on the basis of ${basis.en},`,
+    zh: `为办理事项“${matter.zh}”（办件“${caseNumber}”），依据“${basis.zh}”，`,
+    en: `, for the matter "${matter.en}" (case "${caseNumber}") and on the basis of ${basis.en},`,
   };
 }
 
