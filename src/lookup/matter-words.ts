@@ -1,13 +1,10 @@
+import type { ReportNames } from '../audit/report/access-item.ts';
 import type { Bilingual } from '../catalogue/certificate-type.ts';
 import type { ConditionValue, Matter, MatterCondition, MatterPaper } from '../catalogue/matter.ts';
 import type { Reason, ReasonCode } from './matter-finding.ts';
 
-/** Names for codes; undefined for what registry and catalogue do not know. */
-export interface MatterNames {
-  readonly department: (code: string) => Bilingual | undefined;
-  readonly type: (certificateTypeCode: string) => Bilingual | undefined;
-  readonly field: (certificateTypeCode: string, name: string) => Bilingual | undefined;
-}
+/** The names that an answer about a matter uses. */
+export type MatterNames = Pick<ReportNames, 'department' | 'type' | 'field'>;
 
 const same = (text: string): Bilingual => ({ zh: text, en: text });
 const joined = (parts: readonly Bilingual[], zh: string, en: string): Bilingual => ({

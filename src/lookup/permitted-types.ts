@@ -74,30 +74,39 @@ export async function coveredTypes(
     const { matterCode, legalBasis } = question.purpose;
     throw new Refusal('grant_required', { apply: [{ matterCode, legalBasis, level: question.level }] });
   }
-  const missing = relevant.filter(({ permitted }) => !permitted.ok);
-  const [first] = missing;
-  if (first !== undefined && !first.permitted.ok) {
-    const needsTicket = missing.filter(({ permitted }) => !permitted.ok && permitted.code === 'ticket_required');
-    const apply = missing
-      .filter((each) => !needsTicket.includes(each))
-      .map(({ wanted, type }) => applicationFor(wanted, type));
-    const { code } = first.permitted;
-    throw new Refusal(code, {
-      ...(code === 'secrecy_not_granted' && { pointer: '/purpose/secrecy/releaseAt' }),
-      ...(code === 'ticket_required' && { pointer: '/ticket' }),
-      ...(needsTicket.length > 0 && {
-        ticketFor: needsTicket.map(({ query, wanted }) => ({
-          certificateTypeCode: query.certificateTypeCode,
-          level: wanted.level,
-          ...fieldsOf(query),
-        })),
-      }),
-      ...(apply.length > 0 && { apply }),
-    });
-  }
+  const [first, ...others] = relevant.flatMap(({ permitted, ...each }) =>
+    permitted.ok ? [] : [{ ...each, code: permitted.code }],
+  );
+  if (first !== undefined) throw refusalOf([first, ...others]);
   return relevant.flatMap(({ query, type, permitted }) =>
     permitted.ok ? [{ query, type, candidates: permitted.candidates }] : [],
   );
+}
+
+/** A type of a question that may not be answered, and why. */
+interface MissingType {
+  readonly type: LookupType;
+  readonly query: TypeQuery;
+  readonly wanted: Wanted;
+  readonly code: RefusalCode;
+}
+
+/** One refusal for all of them: the code is that of the first, the detail says what each needs, a ticket or a grant. */
+function refusalOf(missing: readonly [MissingType, ...MissingType[]]): Refusal {
+  const [{ code }] = missing;
+  const ticketFor: object[] = [];
+  const apply: object[] = [];
+  for (const { code: lacking, query, wanted, type } of missing) {
+    const { certificateTypeCode, level } = wanted;
+    if (lacking === 'ticket_required') ticketFor.push({ certificateTypeCode, level, ...fieldsOf(query) });
+    else apply.push(applicationFor(wanted, type));
+  }
+  return new Refusal(code, {
+    ...(code === 'secrecy_not_granted' && { pointer: '/purpose/secrecy/releaseAt' }),
+    ...(code === 'ticket_required' && { pointer: '/ticket' }),
+    ...(ticketFor.length > 0 && { ticketFor }),
+    ...(apply.length > 0 && { apply }),
+  });
 }
 
 /**

@@ -87,23 +87,25 @@ const enrolment = (caseNumber: string, { head }: Family, child: Person) => ({
   parties: { guardian: holderOf(head), child: holderOf(child) },
 });
 
-async function firstCheckStep(deps: StoryDeps, family: Family): Promise<readonly Apply[]> {
+/** The school asks what the enrolment of the child still lacks, and tells what it hears. */
+async function checkEnrolment(deps: StoryDeps, family: Family): Promise<Check> {
   const { clientOf, tell, runId } = deps;
+  const school = clientOf('school-enrolment');
+  const body = enrolment(`BM-${runId}`, family, family.child);
+  const answered = tell.call(school, 'POST', '/v1/matters/school-enrolment/checks', body);
+  const check = await expectAnswer<Check>(answered, 200);
+  tellOutcomes(deps, check);
+  return check;
+}
+
+async function firstCheckStep(deps: StoryDeps, family: Family): Promise<readonly Apply[]> {
+  const { tell } = deps;
   tell.step(
     'A parent enrols a child with nothing on paper: "what is still missing?" names the permissions the school lacks',
     '家长不带纸质材料为孩子报名:"还缺什么"先指出学校尚缺的用证授权',
   );
   tell.line('   on file: pages of the household register of the father and the child, and the ID card of the father');
-  const check = await expectAnswer<Check>(
-    tell.call(
-      clientOf('school-enrolment'),
-      'POST',
-      '/v1/matters/school-enrolment/checks',
-      enrolment(`BM-${runId}`, family, family.child),
-    ),
-    200,
-  );
-  tellOutcomes(deps, check);
+  const check = await checkEnrolment(deps, family);
   mustBe(check, {
     identity: 'permission_needed',
     guardianship: 'permission_needed',
@@ -177,21 +179,12 @@ async function applyFor(
 }
 
 async function secondCheckStep(deps: StoryDeps, family: Family): Promise<void> {
-  const { clientOf, tell, runId } = deps;
+  const { tell } = deps;
   tell.step(
     'The same check again: all of it is proved by certificates, and the evidence comes along',
     '再次核对:全部由电子证照证明,证据随答复送达,家长无须提交纸质材料',
   );
-  const check = await expectAnswer<Check>(
-    tell.call(
-      clientOf('school-enrolment'),
-      'POST',
-      '/v1/matters/school-enrolment/checks',
-      enrolment(`BM-${runId}`, family, family.child),
-    ),
-    200,
-  );
-  tellOutcomes(deps, check);
+  const check = await checkEnrolment(deps, family);
   mustBe(check, {
     identity: 'satisfied',
     guardianship: 'satisfied',
