@@ -132,6 +132,17 @@ create table tickets (
   box bytea not null
 );
 
+-- What departments declared that they need, with all that became of it in its body; officers stand in the records alone.
+create table demands (
+  demand_id uuid primary key,
+  body bytea not null,
+  created_at timestamptz not null,
+  mac bytea not null
+);
+insert into registry_versions (topic, version) values ('demands', 1);
+revoke all on demands from public;
+grant select, insert, update on demands to certhub_service;
+
 revoke all on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets from public;
 grant select on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets to certhub_service;
 grant insert on matters, grant_holder_usage to certhub_service;

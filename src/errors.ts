@@ -104,6 +104,9 @@ export const refusalCodes = [
   'matter_invalid',
   'matter_circular',
   'party_missing',
+  'demand_unknown',
+  'demand_closed',
+  'demand_invalid',
   'quota_exceeded',
   'holder_or_identifier_required',
   // erasure of records

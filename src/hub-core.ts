@@ -5,6 +5,7 @@ import { type AuditRecorder, startRecorder } from './audit/record.ts';
 import { ensurePartitions, insertRecords, type NewRecord } from './audit/store.ts';
 import { type Catalogue, watchCatalogue } from './catalogue/catalogue.ts';
 import type { MatterBasis } from './catalogue/check-matter-definition.ts';
+import { type DemandsView, watchDemands } from './catalogue/demand-store.ts';
 import { type MattersView, watchMatters } from './catalogue/matters.ts';
 import { addDays, dayOf } from './certificates/city-day.ts';
 import type { Config } from './config.ts';
@@ -39,6 +40,7 @@ export interface Core extends Basis {
   readonly trust: FreshView<Trust>;
   readonly catalogue: FreshView<Catalogue>;
   readonly matters: MattersView;
+  readonly demands: DemandsView;
   /** On what a matter is judged at that moment. */
   readonly matterBasis: (at: Date) => Promise<MatterBasis>;
   readonly grants: CurrentGrants;
@@ -112,6 +114,7 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     trust: watchTrust({ freshness, keys, tampered }),
     catalogue,
     matters: watchMatters(freshness, { keys, tampered }),
+    demands: watchDemands(freshness, { keys, tampered }),
     matterBasis: async (at) => {
       const [{ departments }, types] = await Promise.all([registry.read(), catalogue.read()]);
       return {

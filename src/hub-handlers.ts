@@ -6,7 +6,9 @@ import { reportHandlers } from './audit/report/report-routes.ts';
 import { receiptHandlers } from './audit/search/receipt-routes.ts';
 import { auditHandlers } from './audit/search/search-routes.ts';
 import { grantableFields } from './catalogue/certificate-type.ts';
+import { demandHandlers } from './catalogue/demand-routes.ts';
 import { matterHandlers } from './catalogue/matter-routes.ts';
+import { isDemandFor } from './catalogue/read-demands.ts';
 import { catalogueHandlers } from './catalogue/routes.ts';
 import { addDays, dayOf, endOfDay, startOfDay } from './certificates/city-day.ts';
 import { certificatesHandlers } from './certificates/routes.ts';
@@ -20,7 +22,9 @@ import { currentClient } from './departments/issue-token.ts';
 import { departmentsHandlers } from './departments/routes.ts';
 import type { ApplicableType } from './grants/application.ts';
 import { applicationHandlers } from './grants/application-routes.ts';
+import { openApplicationsOf } from './grants/application-store.ts';
 import { grantsOf } from './grants/current-grants.ts';
+import { demandPermission } from './grants/demand-permission.ts';
 import { quotas } from './grants/quota.ts';
 import { grantHandlers } from './grants/routes.ts';
 import { ticketHandlers } from './grants/ticket-routes.ts';
@@ -81,6 +85,9 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     const client = (await registry.read()).clients.get(clientId);
     return client === undefined || client.disabledAt !== null ? undefined : client.roles;
   };
+  const isDepartment = async (code: string): Promise<boolean> => (await registry.read()).departments.has(code);
+  const dueAfter = (at: Date): Date => endOfDay(addDays(dayOf(at, cityTimeZone), config.decisionDays), cityTimeZone);
+  const demandList = { demands: core.demands, matters: core.matters, catalogue };
   const names = async (): Promise<ReportNames> => {
     const [{ departments, clients }, types, matters] = await Promise.all([
       registry.read(),
@@ -138,9 +145,23 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     ...catalogueHandlers({
       ...change,
       catalogue,
-      isDepartment: async (code) => (await registry.read()).departments.has(code),
+      isDepartment,
     }),
     ...matterHandlers({ ...change, matters: core.matters, basis: core.matterBasis }),
+    ...demandHandlers({
+      ...change,
+      ...demandList,
+      isDepartment,
+      dueAfter,
+      day: (at) => dayOf(at, cityTimeZone),
+      permissionsOf: async (clientId, at) => {
+        const own = await Promise.all([
+          grantsOf(grants, clientId),
+          openApplicationsOf(db.kysely, { keys, tampered }, clientId),
+        ]);
+        return (need) => demandPermission({ grants: own[0], applications: own[1] }, need, at);
+      },
+    }),
     ...certificatesHandlers({ write, recordIn, tampered, db, keys, record, catalogue, trust, issuer, cityTimeZone }),
     ...verificationHandlers({
       db,
@@ -167,7 +188,8 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       current: grants,
       rolesOf,
       findType,
-      dueAfter: (at) => endOfDay(addDays(dayOf(at, cityTimeZone), config.decisionDays), cityTimeZone),
+      isDemandFor: (input) => isDemandFor(demandList, input),
+      dueAfter,
     }),
     ...ticketHandlers({
       ...change,

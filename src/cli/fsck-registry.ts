@@ -1,4 +1,5 @@
 import type { RegistryNow } from '../audit/fsck/fsck-registry.ts';
+import { readDemands } from '../catalogue/demand-store.ts';
 import { readMatters } from '../catalogue/matter-store.ts';
 import { readTypes } from '../catalogue/store.ts';
 import type { Database } from '../db/database.ts';
@@ -21,6 +22,7 @@ export async function readRegistryNow(db: Database, keys: Keys): Promise<Registr
       await listRootRows(trx, deps);
       await readTypes(trx, deps);
       await readMatters(trx, deps);
+      await readDemands(trx, deps);
       const clients = await allClients(trx, deps);
       const seals = await listSealRows(trx, deps);
       const { grants, tampered: wrongGrants } = await loadGrants(trx, keys);

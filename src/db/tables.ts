@@ -2,7 +2,7 @@ import type { Generated } from 'kysely';
 
 /**
  * Every table, once. Owners (a test searches each store for tables it does not own):
- * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types, matters ·
+ * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types, matters, demands ·
  * certificates/: certificates, certificate_versions, certificate_events, seal_headers, status_lists, status_entries ·
  * grants/: grants, grant_usage, grant_officer_usage, grant_holder_usage, grant_applications, tickets ·
  * audit/: records, log_queue, log_queue_refused, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature, record_months,
@@ -74,6 +74,7 @@ export interface Tables {
     box: Buffer;
   };
   matters: { code: string; version: number; definition: Buffer; created_at: Date; mac: Buffer };
+  demands: { demand_id: string; body: Buffer; created_at: Date; mac: Buffer };
   grant_usage: { grant_id: string; day: string; used: number };
   status_lists: { list_id: number; open: boolean; created_at: Date };
   status_entries: { list_id: number; idx: number; value: number; changed_at: Date };

@@ -41,6 +41,9 @@ const idOf = ({ applicationId }: { readonly applicationId: string }) => ({
   applicationId: applicationId.toLowerCase(),
 });
 
+/** A declared demand has a UUID; a matter's has the matter's code in it, which is told apart by case. */
+const demandIdOf = (demandId: string): string => (demandId.startsWith('matter:') ? demandId : demandId.toLowerCase());
+
 type ApplicationOperation =
   | 'listGrantApplications'
   | 'applyForGrant'
@@ -62,11 +65,12 @@ export function applicationHandlers(deps: ApplicationRoutesDeps): Pick<Handlers,
     },
     applyForGrant: async ({ body, headers, caller, requestId, receivedAt }) => {
       const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
-      const { wanted, renews, ...rest } = body;
+      const { wanted, renews, demandId, ...rest } = body;
       const wish = {
         ...rest,
         wanted: scopeFrom(wanted),
         ...(renews !== undefined && { renews: renews.toLowerCase() }),
+        ...(demandId !== undefined && { demandId: demandIdOf(demandId) }),
       };
       const answer = await applyForGrant(deps, wish, call, (made) => ({
         status: 201,

@@ -61,7 +61,14 @@ type ToldScope = Omit<GrantScope, 'validUntil'> & { readonly validUntil?: string
 type ToldStep = Omit<ApplicationStep, 'at'> & { readonly at: string };
 type Body = Pick<
   GrantApplication,
-  'departmentCode' | 'certificateTypeCode' | 'legalGround' | 'safeguards' | 'renews' | 'hubDecides' | 'grantId'
+  | 'departmentCode'
+  | 'certificateTypeCode'
+  | 'legalGround'
+  | 'safeguards'
+  | 'renews'
+  | 'demandId'
+  | 'hubDecides'
+  | 'grantId'
 > & { readonly wanted: ToldScope; readonly allowed?: ToldScope; readonly history: readonly ToldStep[] };
 
 const scopeFrom = ({ validUntil, ...scope }: ToldScope): GrantScope => ({
@@ -161,11 +168,11 @@ export async function holdClient(trx: Transaction<Tables>, clientId: string): Pr
 
 /** The client's applications that somebody still has to decide, oldest first. */
 export async function openApplicationsOf(
-  trx: Transaction<Tables>,
+  handle: Handle,
   deps: ApplicationStoreDeps,
   clientId: string,
 ): Promise<GrantApplication[]> {
-  const rows = await trx
+  const rows = await handle
     .selectFrom('grant_applications')
     .select([...columns])
     .where('client_id', '=', clientId)

@@ -46,6 +46,8 @@ export interface GrantApplication {
   readonly safeguards: string;
   /** The grant that it continues. */
   readonly renews?: string;
+  /** The demand that it came from. */
+  readonly demandId?: string;
   readonly hubDecides: HubDecides;
   readonly state: ApplicationState;
   readonly createdAt: Date;

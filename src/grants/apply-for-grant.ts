@@ -20,6 +20,12 @@ export interface ApplyDeps extends ApplicationStoreDeps {
   readonly recordIn: RecordIn;
   readonly current: CurrentGrants;
   readonly findType: (certificateTypeCode: string) => Promise<ApplicableType | undefined>;
+  /** Whether it is an open demand of that department for that type. */
+  readonly isDemandFor: (input: {
+    readonly demandId: string;
+    readonly department: string;
+    readonly certificateTypeCode: string;
+  }) => Promise<boolean>;
   /** When a decision that becomes pending at that moment is late. */
   readonly dueAfter: (at: Date) => Date;
 }
@@ -31,12 +37,15 @@ export interface Wish {
   readonly legalGround: string;
   readonly safeguards: string;
   readonly renews?: string;
+  /** The demand that it came from. */
+  readonly demandId?: string;
   readonly officer: Officer;
 }
 
 /**
  * Puts an application on file. Refuses `invalid_certificate_type_code`, `certificate_type_unknown`, `field_unknown`, `grant_unknown`
- * (nothing of the client's own to renew), `grant_invalid` (its end) and `application_exists` (context.applicationId asks for the same).
+ * (nothing of the client's own to renew), `demand_unknown` (none of its department for this type), `grant_invalid` (its end) and
+ * `application_exists` (context.applicationId asks for the same).
  */
 export async function applyForGrant(
   deps: ApplyDeps,
@@ -70,7 +79,7 @@ export async function applyForGrant(
         history: [{ step: 'applied', at, departmentCode: caller.department, clientId: caller.clientId }],
       };
       await insertApplication(trx, deps, application);
-      const { applicationId, certificateTypeCode, legalGround, safeguards, renews, wanted } = application;
+      const { applicationId, certificateTypeCode, legalGround, safeguards, renews, demandId, wanted } = application;
       await deps.recordIn(trx, {
         kind: 'registry',
         action: 'applyForGrant',
@@ -87,6 +96,7 @@ export async function applyForGrant(
           safeguards,
           hubDecides,
           ...(renews !== undefined && { renews }),
+          ...(demandId !== undefined && { demandId }),
         },
       });
       return present(application);
@@ -95,8 +105,8 @@ export async function applyForGrant(
 }
 
 async function check(
-  { findType, current }: Pick<ApplyDeps, 'findType' | 'current'>,
-  { certificateTypeCode, wanted, renews }: Omit<Wish, 'officer'>,
+  { findType, current, isDemandFor }: Pick<ApplyDeps, 'findType' | 'current' | 'isDemandFor'>,
+  { certificateTypeCode, wanted, renews, demandId }: Omit<Wish, 'officer'>,
   { caller, at }: Call,
 ): Promise<ApplicableType> {
   if (!isCertificateTypeCode(certificateTypeCode)) {
@@ -104,6 +114,12 @@ async function check(
   }
   const type = await findType(certificateTypeCode);
   if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer: '/certificateTypeCode' });
+  if (
+    demandId !== undefined &&
+    !(await isDemandFor({ demandId, department: caller.department, certificateTypeCode }))
+  ) {
+    throw new Refusal('demand_unknown', { pointer: '/demandId' });
+  }
   const own = renews === undefined ? [] : await grantsOf(current, caller.clientId);
   const renewed = own.find((grant) => grant.grantId === renews && grant.certificateTypeCode === certificateTypeCode);
   if (renews !== undefined && renewed === undefined) throw new Refusal('grant_unknown', { pointer: '/renews' });

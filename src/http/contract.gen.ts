@@ -808,6 +808,127 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/demands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What departments need (用证需求清单)
+         * @description Every certificate type that a registered matter asks for is a demand of the department that handles it; what else departments need they declare. Each is matched to the catalogue as it is now. Consumers see the demands of their own department, with their own permission for it; grantors and issuers those for types that their department owns, may issue or should issue; administrators and auditors all of them. Withdrawn ones only with `state=withdrawn`.
+         */
+        get: operations["listDemands"];
+        put?: never;
+        /**
+         * Declare what your department needs
+         * @description For your own department. By its code where the certificate type is known, otherwise by name; whether the catalogue has it is no condition: what is missing is a supply gap (`listSupplyGaps`), until it is published. Types that only share parts of the name are `candidates` and never taken as a match: name the code of the one you mean. Matters may be ones that are not registered yet.
+         */
+        post: operations["declareDemand"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/demands/{demandId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read one declared demand with its history */
+        get: operations["getDemand"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/demands/{demandId}/withdrawals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw a demand of your department
+         * @description By any client of the department that declared it. It is no supply gap any more.
+         */
+        post: operations["withdrawDemand"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/demands/{demandId}/assignments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say which department should issue what is missing
+         * @description Where nobody is known to, or somebody else should. Its answer is awaited anew. A demand that is withdrawn or matched is refused with `demand_closed`.
+         */
+        post: operations["assignDemand"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/demands/{demandId}/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer for the department that should issue what is missing
+         * @description `will_supply` names the last day on which it will be there; `not_ours` hands it back to the hub, which says who should; `refused` says why not. An answer stands until the hub assigns the demand anew, a promise until its day is over; meanwhile another is refused with `demand_closed`. Once the type and its fields are published, the demand is matched and the gap is gone by itself.
+         */
+        post: operations["answerSupplyGap"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/supply-gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What departments need and the catalogue has not
+         * @description Demands for the same thing are one gap: the same type (or name, where no code is known), or the same field of the same type, from the same department. Grantors and issuers see what their department should issue: it was named, it was assigned, or it owns the type whose fields are missing. Administrators and auditors see all, also what nobody is known to issue (`unassigned`).
+         */
+        get: operations["listSupplyGaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lookups": {
         parameters: {
             query?: never;
@@ -1160,7 +1281,7 @@ export interface components {
             error_description?: string;
         };
         /** @enum {string} */
-        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
+        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
         Health: {
             /** @enum {string} */
             status: "ok" | "failing";
@@ -1636,6 +1757,8 @@ export interface components {
              * @description A grant of yours for the same type, in force or ended, that this one continues.
              */
             renews?: string;
+            /** @description The demand of your department, for this type, that it comes from. */
+            demandId?: components["schemas"]["DemandId"];
             officer: components["schemas"]["Officer"];
         };
         GrantApplicationVerdict: {
@@ -1665,6 +1788,8 @@ export interface components {
             safeguards: string;
             /** Format: uuid */
             renews?: string;
+            /** @description The demand that it came from. */
+            demandId?: components["schemas"]["DemandId"];
             /**
              * @description Whether the hub has to decide: also for sensitive fields or secrecy, alone for a type of the applying department itself.
              * @enum {string}
@@ -1827,6 +1952,186 @@ export interface components {
         };
         RetainedProofPage: {
             items: components["schemas"]["RetainedProof"][];
+            next?: string;
+        };
+        /** @description A UUID of a declared demand; `matter:<matterCode>:<certificateTypeCode>` of what a registered matter asks for. */
+        DemandId: string;
+        /** @enum {string} */
+        DemandOrigin: "matter" | "declared";
+        /**
+         * @description `matched`: the catalogue has the type and all fields now.
+         * @enum {string}
+         */
+        DemandState: "matched" | "fields_missing" | "type_missing" | "withdrawn";
+        /** @enum {string} */
+        SupplyAnswer: "will_supply" | "not_ours" | "refused";
+        /**
+         * @description How those who declared it were answered; `open` as long as one of them waits, and for what only matters ask for.
+         * @enum {string}
+         */
+        GapState: "unassigned" | "open" | "will_supply" | "refused";
+        DemandDeclaration: {
+            /** @description What is needed; the Chinese name is matched. */
+            name: components["schemas"]["Bilingual"];
+            /** @description Where it is known, also of a type that is not published yet. */
+            certificateTypeCode?: components["schemas"]["CertificateTypeCode"];
+            /** @description The items to be read. */
+            fields: {
+                /** @description As the department calls it; the Chinese name is matched to the labels of the fields. */
+                name: components["schemas"]["Bilingual"];
+                /** @description Where it is known. */
+                fieldName?: components["schemas"]["FieldName"];
+            }[];
+            matters: components["schemas"]["MatterCode"][];
+            /** @description Who should issue it. */
+            issuerDepartmentCode?: components["schemas"]["DepartmentCode"];
+            /** @description The law that lets your department ask. */
+            legalGround: components["schemas"]["Text"];
+            /** @description Lookups per day that are expected. */
+            expectedPerDay?: number;
+            officer: components["schemas"]["Officer"];
+        };
+        DemandAssignment: {
+            /** @description Who should issue it. */
+            issuerDepartmentCode: components["schemas"]["DepartmentCode"];
+            reason: components["schemas"]["Text"];
+        };
+        DemandAnswerRequest: {
+            answer: components["schemas"]["SupplyAnswer"];
+            /**
+             * Format: date
+             * @description With `will_supply`, and only then: the last day on which it will be there.
+             */
+            by?: string;
+            reason: components["schemas"]["Text"];
+            officer: components["schemas"]["Officer"];
+        };
+        /** @description The answer that stands. */
+        DemandAnswer: {
+            answer: components["schemas"]["SupplyAnswer"];
+            /** Format: date */
+            by?: string;
+            reason: string;
+            at: components["schemas"]["Time"];
+        };
+        /** @description A type that may be meant. */
+        DemandCandidate: {
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            name: components["schemas"]["Bilingual"];
+            ownerDepartmentCode: components["schemas"]["DepartmentCode"];
+        };
+        Demand: {
+            demandId: components["schemas"]["DemandId"];
+            origin: components["schemas"]["DemandOrigin"];
+            state: components["schemas"]["DemandState"];
+            /** @description Who needs it. */
+            departmentCode: components["schemas"]["DepartmentCode"];
+            clientId?: components["schemas"]["ClientId"];
+            name: components["schemas"]["Bilingual"];
+            /** @description As demanded, or as matched by name. */
+            certificateTypeCode?: components["schemas"]["CertificateTypeCode"];
+            /** @enum {string} */
+            matchedBy?: "code" | "name";
+            /** @description Of the type that was matched. */
+            ownerDepartmentCode?: components["schemas"]["DepartmentCode"];
+            fields: {
+                name: components["schemas"]["Bilingual"];
+                fieldName?: components["schemas"]["FieldName"];
+                /** @description Of the type that was matched; absent where it has none. */
+                matchedField?: components["schemas"]["FieldName"];
+            }[];
+            /** @description Types that share parts of the name, the likeliest first; beside a match by name, the other types of that name. */
+            candidates: components["schemas"]["DemandCandidate"][];
+            matters: components["schemas"]["MatterCode"][];
+            legalGround?: string;
+            expectedPerDay?: number;
+            /** @description Who should issue it: as declared or assigned, otherwise the owner of the type. */
+            issuerDepartmentCode?: components["schemas"]["DepartmentCode"];
+            createdAt?: components["schemas"]["Time"];
+            /** @description When an answer is due, or who should give it, as long as something is missing. */
+            dueAt?: components["schemas"]["Time"];
+            overdue: boolean;
+            answer?: components["schemas"]["DemandAnswer"];
+            /** @description What your own client may ask of it now; for consumers of the department that needs it, in what they read. Open applications count, `expiring` is what ends within 30 days, and of a type of your own department the hub decides alone (`own_type`). */
+            permission?: {
+                /** @enum {string} */
+                state: "granted" | "partly_granted" | "expiring" | "applied" | "not_applied" | "own_type";
+                grantIds: string[];
+                /** @description When the first of what is granted ends. */
+                validUntil?: components["schemas"]["Time"];
+                /** Format: uuid */
+                applicationId?: string;
+                /** @description What one grant does not cover for every matter. */
+                fieldsLacking: components["schemas"]["FieldName"][];
+            };
+            /** @description Where something is lacking and not applied for: the body of an application, to which you add safeguards, officer and, where nothing is expected, the quota. */
+            apply?: {
+                certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+                wanted: {
+                    level: components["schemas"]["Level"];
+                    fields: components["schemas"]["FieldName"][];
+                    matters: components["schemas"]["MatterCode"][];
+                    legalBases: components["schemas"]["LegalBasis"][];
+                    dailyQuota?: number;
+                };
+                legalGround?: string;
+                demandId: components["schemas"]["DemandId"];
+            };
+            /** @description Oldest first; empty for a matter's. Officers stand in the records, not here. */
+            history: {
+                /** @enum {string} */
+                step: "declared" | "assigned" | "answered" | "withdrawn";
+                at: components["schemas"]["Time"];
+                departmentCode: components["schemas"]["DepartmentCode"];
+                clientId: components["schemas"]["ClientId"];
+                issuerDepartmentCode?: components["schemas"]["DepartmentCode"];
+                answer?: components["schemas"]["SupplyAnswer"];
+                /** Format: date */
+                by?: string;
+                reason?: string;
+            }[];
+        };
+        DemandPage: {
+            items: components["schemas"]["Demand"][];
+            next?: string;
+        };
+        SupplyGap: {
+            /** @description The same as long as the same thing is missing from the same department. */
+            gapId: string;
+            /** @enum {string} */
+            missing: "type" | "field";
+            certificateTypeCode?: components["schemas"]["CertificateTypeCode"];
+            /** @description Of the type that is missing, or that does not have the field. */
+            name: components["schemas"]["Bilingual"];
+            field?: {
+                name: components["schemas"]["Bilingual"];
+                fieldName?: components["schemas"]["FieldName"];
+            };
+            /** @description Who should issue it. */
+            issuerDepartmentCode?: components["schemas"]["DepartmentCode"];
+            state: components["schemas"]["GapState"];
+            /**
+             * Format: date
+             * @description The last day of what is promised.
+             */
+            by?: string;
+            /** @description An answer, or who should give it, is late. */
+            overdue: boolean;
+            candidates: components["schemas"]["DemandCandidate"][];
+            /** @description All who want it. */
+            wantedBy: {
+                demandId: components["schemas"]["DemandId"];
+                origin: components["schemas"]["DemandOrigin"];
+                departmentCode: components["schemas"]["DepartmentCode"];
+                matters: components["schemas"]["MatterCode"][];
+                legalGround?: string;
+                expectedPerDay?: number;
+                createdAt?: components["schemas"]["Time"];
+                answer?: components["schemas"]["DemandAnswer"];
+            }[];
+        };
+        SupplyGapPage: {
+            items: components["schemas"]["SupplyGap"][];
             next?: string;
         };
         MatterCheckRequest: {
@@ -2549,6 +2854,17 @@ export interface components {
         MatterDepartment: components["schemas"]["DepartmentCode"];
         /** @description Only matters that require or produce this type. */
         MatterType: components["schemas"]["CertificateTypeCode"];
+        DemandId: components["schemas"]["DemandId"];
+        /** @description Only demands of this department. */
+        DemandDepartment: components["schemas"]["DepartmentCode"];
+        /** @description Only demands for this type. */
+        DemandType: components["schemas"]["CertificateTypeCode"];
+        /** @description Only demands in this state. */
+        DemandState: components["schemas"]["DemandState"];
+        /** @description Only demands of registered matters, or only declared ones. */
+        DemandOrigin: components["schemas"]["DemandOrigin"];
+        /** @description Only gaps in this state. */
+        GapState: components["schemas"]["GapState"];
         /** @description Only certificates in this state. */
         QueueState: "pending_review" | "returned" | "approved";
         ListId: number;
@@ -3862,6 +4178,209 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RetainedProofPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listDemands: {
+        parameters: {
+            query?: {
+                /** @description Only demands of this department. */
+                departmentCode?: components["parameters"]["DemandDepartment"];
+                /** @description Only demands for this type. */
+                certificateTypeCode?: components["parameters"]["DemandType"];
+                /** @description Only demands in this state. */
+                state?: components["parameters"]["DemandState"];
+                /** @description Only demands of registered matters, or only declared ones. */
+                origin?: components["parameters"]["DemandOrigin"];
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Demands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemandPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    declareDemand: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DemandDeclaration"];
+            };
+        };
+        responses: {
+            /** @description On the list */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Demand"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getDemand: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                demandId: components["parameters"]["DemandId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Demand */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Demand"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    withdrawDemand: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                demandId: components["parameters"]["DemandId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Withdrawn */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Demand"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    assignDemand: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                demandId: components["parameters"]["DemandId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DemandAssignment"];
+            };
+        };
+        responses: {
+            /** @description Assigned */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Demand"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    answerSupplyGap: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                demandId: components["parameters"]["DemandId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DemandAnswerRequest"];
+            };
+        };
+        responses: {
+            /** @description Answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Demand"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSupplyGaps: {
+        parameters: {
+            query?: {
+                /** @description Only gaps in this state. */
+                state?: components["parameters"]["GapState"];
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Supply gaps */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupplyGapPage"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -2,6 +2,7 @@ import { Refusal, type RefusalCode } from '../errors.ts';
 import type { ProblemWords } from './words.ts';
 import { auditWords } from './words-audit.ts';
 import { certificatesWords } from './words-certificates.ts';
+import { demandsWords } from './words-demands.ts';
 import { erasureWords } from './words-erasure.ts';
 import { grantsWords } from './words-grants.ts';
 import { mattersWords } from './words-matters.ts';
@@ -15,6 +16,7 @@ export const problems: Readonly<Record<RefusalCode, ProblemWords>> = {
   ...certificatesWords,
   ...grantsWords,
   ...mattersWords,
+  ...demandsWords,
   ...auditWords,
   ...erasureWords,
 };

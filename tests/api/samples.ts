@@ -205,6 +205,23 @@ export const newMatter = (overrides: Record<string, unknown> = {}): Record<strin
   ...overrides,
 });
 
+/** What the school needs: something that no catalogue has, from the public security bureau. */
+export const newNeed = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
+  name: { zh: `示例缺项${next()}证`, en: 'Example of what is missing' },
+  fields: [{ name: { zh: '户主关系', en: 'Relation to the head' } }],
+  matters: ['school-enrolment'],
+  issuerDepartmentCode: publicSecurity,
+  legalGround: 'Article 12',
+  officer: { id: 'officer-9', name: '经办人乙' },
+  ...overrides,
+});
+
+/** Declares a demand as the school does; answers its id. */
+export async function demandIn(world: World, need: Record<string, unknown> = newNeed()): Promise<string> {
+  const declaring = world.client('school-enrolment').post('/v1/demands', need);
+  return (await expectAnswer<{ demandId: string }>(declaring, 201)).demandId;
+}
+
 /** Pushes a certificate and takes it as far as `state` says. Returns its identifier. */
 export async function certificateIn(
   world: World,
@@ -445,6 +462,25 @@ export const samples: Readonly<Record<OperationId, Make>> = {
     };
   },
   listRetainedProofs: plain({ query: 'limit=2' }),
+  listDemands: async (world) => {
+    await demandIn(world);
+    return { query: 'origin=declared&limit=200' };
+  },
+  declareDemand: async () => ({ body: newNeed() }),
+  getDemand: async (world) => ({ params: { demandId: await demandIn(world) } }),
+  withdrawDemand: async (world) => ({ params: { demandId: await demandIn(world) }, body: { reason: 'test' } }),
+  assignDemand: async (world) => ({
+    params: { demandId: await demandIn(world) },
+    body: { issuerDepartmentCode: publicSecurity, reason: 'test' },
+  }),
+  answerSupplyGap: async (world) => ({
+    params: { demandId: await demandIn(world) },
+    body: { answer: 'will_supply', by: '2099-12-31', reason: 'test', officer: reviewer },
+  }),
+  listSupplyGaps: async (world) => {
+    await demandIn(world);
+    return { query: 'state=open&limit=200' };
+  },
   lookUp: async (world) => {
     await grantIn(world);
     const [holder] = card.body.holders;

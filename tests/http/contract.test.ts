@@ -55,6 +55,7 @@ const examples: Readonly<Record<string, string>> = {
   applicationId: '0199a000-0000-7000-8000-000000000000',
   ticketId: '0199a000-0000-7000-8000-000000000000',
   matterCode: 'school-enrolment',
+  demandId: '0199a000-0000-7000-8000-000000000000',
   listId: '1',
   recordId: '0199a000-0000-7000-8000-000000000000',
   erasureId: '0199a000-0000-7000-8000-000000000000',

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { exampleDepartments } from '../../src/catalogue/starter-types.ts';
 import type { ApiClient, Reply } from '../../src/cli/api-client.ts';
 import { demoTypes, type PushBody } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
@@ -258,6 +259,25 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
       [],
       'and nothing about the holder',
     );
+
+    const need = {
+      name: { zh: '金丝雀证', en: 'canary-officer' },
+      fields: [{ name: { zh: '金丝雀项', en: 'canary-officer' } }],
+      matters: ['school-enrolment'],
+      issuerDepartmentCode: exampleDepartments.publicSecurity,
+      legalGround: `金丝雀法 ${one.idNumber}`,
+      officer,
+    };
+    const declaring = school.post('/v1/demands', need);
+    await step('declare', declaring);
+    const demand = `/v1/demands/${((await declaring).body as { demandId: string }).demandId}`;
+    const by = '2099-12-31';
+    await step('answer', over('psb-grants').post(`${demand}/answers`, { answer: 'will_supply', by, reason, officer }));
+    const assignment = { issuerDepartmentCode: exampleDepartments.taxation, reason };
+    await step('assign', over('hub-admin').post(`${demand}/assignments`, assignment));
+    await step('gaps', over('hub-admin').get('/v1/supply-gaps'));
+    await step('demands', school.get('/v1/demands'));
+    await step('withdraw', school.post(`${demand}/withdrawals`, { reason }));
 
     const anyone = over('anyone', false);
     const identifier = next.split('/').at(-1) ?? '';

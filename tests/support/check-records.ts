@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely';
 import { recordKinds } from '../../src/audit/entry.ts';
 import { decodeBody, matterToSearch, type RecordBody, readBody } from '../../src/audit/record-body.ts';
+import { readDemands } from '../../src/catalogue/demand-store.ts';
 import { readMatters } from '../../src/catalogue/matter-store.ts';
 import { readTypes } from '../../src/catalogue/store.ts';
 import { type CertificateContents, openRow } from '../../src/certificates/certificate-row.ts';
@@ -349,6 +350,10 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
   const seals = await listSealRows(trx, deps);
   const types = await readTypes(trx, deps);
   const matters = await readMatters(trx, deps);
+  const demandSteps = countBy(
+    (await readDemands(trx, deps)).flatMap(({ history }) => history),
+    ({ step }) => step,
+  );
   const { grants, tampered } = await loadGrants(trx, keys);
   faults.push(...tampered.map((id) => `grants ${id}: MAC`));
   for (const client of clients) if (client.keys.length === 0) faults.push(`client ${client.id} has no key`);
@@ -374,6 +379,10 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
     registerMatter: matters.reduce((sum, { version }) => sum + version, 0),
     createGrant: grants.filter(({ applicationId }) => applicationId === undefined).length,
     ...applications.expected,
+    declareDemand: demandSteps.get('declared') ?? 0,
+    assignDemand: demandSteps.get('assigned') ?? 0,
+    answerSupplyGap: demandSteps.get('answered') ?? 0,
+    withdrawDemand: demandSteps.get('withdrawn') ?? 0,
     revokeGrant: grants.filter(({ revokedAt }) => revokedAt !== undefined).length,
   };
   for (const [action, rows] of Object.entries(expected)) {
@@ -462,6 +471,7 @@ const countedTables = [
   'grants',
   'tickets',
   'grant_applications',
+  'demands',
   'status_entries',
   'certificate_versions',
   'certificates',

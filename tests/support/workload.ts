@@ -306,6 +306,19 @@ const people = (n: number): [Person, Person] => [personOf(100_000 + 2 * n), pers
 const permit = (n: number, suffix = ''): PushBody => permitOf(people(n)[0], `${numbered(n)}${suffix}`);
 const at = (identifier: string, what = ''): string => `/v1/certificates/${identifier}${what}`;
 
+const needBody = (n: number) => ({
+  name: { zh: `示例缺项${n}证`, en: 'What is missing' },
+  fields: [{ name: { zh: '示例项', en: 'Item' } }],
+  matters: ['school-enrolment'],
+  issuerDepartmentCode: exampleDepartments.publicSecurity,
+  legalGround: '示例依据',
+  officer: { id: 'officer-27', name: '陈受理' },
+});
+const demand = async (clients: Clients, n: number): Promise<string> => {
+  const declared = clients('school-enrolment').post('/v1/demands', needBody(n));
+  return `/v1/demands/${(await expectAnswer<{ demandId: string }>(declared, 201)).demandId}`;
+};
+
 /** Every kind of write there is. */
 export const writeKinds: readonly WriteKind[] = [
   {
@@ -473,6 +486,40 @@ export const writeKinds: readonly WriteKind[] = [
       const issued = clients('school-enrolment').post('/v1/tickets', ticketBody(n));
       const { ticketId } = await expectAnswer<{ ticketId: string }>(issued, 201);
       return post(`/v1/tickets/${ticketId}/revocations`, reason, otherReason);
+    },
+  },
+  {
+    name: 'declareDemand',
+    clientId: 'school-enrolment',
+    status: 201,
+    rows: { ...isOne, demands: 1 },
+    prepare: async (_clients, n) => post('/v1/demands', needBody(n), { ...needBody(n), expectedPerDay: 9 }),
+  },
+  {
+    name: 'withdrawDemand',
+    clientId: 'school-enrolment',
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => post(`${await demand(clients, n)}/withdrawals`, reason, otherReason),
+  },
+  {
+    name: 'assignDemand',
+    ...admin,
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => {
+      const body = { issuerDepartmentCode: exampleDepartments.taxation, ...reason };
+      return post(`${await demand(clients, n)}/assignments`, body, { ...body, ...otherReason });
+    },
+  },
+  {
+    name: 'answerSupplyGap',
+    clientId: 'psb-grants',
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => {
+      const body = { answer: 'refused', ...reason, officer: reviewer };
+      return post(`${await demand(clients, n)}/answers`, body, { ...body, answer: 'not_ours' });
     },
   },
   {
