@@ -28,10 +28,15 @@ export async function quotedTicket({ db, keys }: UseTicketDeps, quoted: QuotedTi
  * pointer to what it was not issued for.
  */
 export function mustBeGood(ticket: StoredTicket, question: QuestionUnderTicket, at: Date): void {
-  const code = spentCode(ticket, at);
-  if (code !== undefined) throw new Refusal(code, { pointer: '/ticket' });
+  mustBeUsable(ticket, at);
   const pointer = misfitOf(ticket, question);
   if (pointer !== undefined) throw new Refusal('ticket_mismatch', { pointer });
+}
+
+/** Refuses a ticket that is good for nothing more: `ticket_expired` (also when revoked), `ticket_used_up`. */
+export function mustBeUsable(ticket: StoredTicket, at: Date): void {
+  const code = spentCode(ticket, at);
+  if (code !== undefined) throw new Refusal(code, { pointer: '/ticket' });
 }
 
 /**
@@ -45,7 +50,41 @@ export async function takeUse({ db, keys }: UseTicketDeps, ticket: Ticket, quote
   throw new Refusal((now && spentCode(now, quoted.at)) ?? 'ticket_used_up', { pointer: '/ticket' });
 }
 
+/** A ticket for the questions of one call, which together take one use of it. */
+export interface OpenTicket {
+  /** As it stood when it was quoted. */
+  readonly ticket: StoredTicket;
+  /** Takes the use, whoever of them comes first; refuses every one of them as `takeUse` does. */
+  readonly take: () => Promise<void>;
+  /**
+   * Refuses `ticket_expired` when it was revoked or ended since, and `ticket_unknown` when it is gone; nothing when no use was taken.
+   * What `take` counted stays counted.
+   */
+  readonly mustStillStand: (at: Date) => Promise<void>;
+}
+
+/** Opens the ticket that a client quotes; refuses as `quotedTicket`. */
+export async function openTicket(deps: UseTicketDeps, quoted: QuotedTicket): Promise<OpenTicket> {
+  const ticket = await quotedTicket(deps, quoted);
+  let taken: Promise<void> | undefined;
+  return {
+    ticket,
+    take: () => {
+      taken ??= takeUse(deps, ticket, quoted);
+      return taken;
+    },
+    mustStillStand: async (at) => {
+      if (taken === undefined) return;
+      const { revokedAt, expiresAt } = await quotedTicket(deps, quoted);
+      if (hasEnded({ revokedAt, expiresAt }, at)) throw new Refusal('ticket_expired', { pointer: '/ticket' });
+    },
+  };
+}
+
+const hasEnded = ({ revokedAt, expiresAt }: Pick<StoredTicket, 'revokedAt' | 'expiresAt'>, at: Date): boolean =>
+  revokedAt !== null || expiresAt <= at;
+
 function spentCode({ revokedAt, expiresAt, used, uses }: StoredTicket, at: Date) {
-  if (revokedAt !== null || expiresAt <= at) return 'ticket_expired';
+  if (hasEnded({ revokedAt, expiresAt }, at)) return 'ticket_expired';
   return used >= uses ? 'ticket_used_up' : undefined;
 }

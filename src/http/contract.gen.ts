@@ -779,7 +779,7 @@ export interface paths {
         put?: never;
         /**
          * What is still missing?
-         * @description Looks up what the matter requires of the parties, each certificate under your grants and with a record of its own, and says for every requirement: satisfied and by which certificate, satisfiable with which grant, pending at the issuer, may follow later until when, may be declared, or must be supplied. The lists of a requirement are tried in turn and no further than it takes: where one satisfies, no other is asked about; where none does, all are, so that the notice is whole. What no grant of yours reaches is not looked up (`permission_missing`, with the grant to apply for); a used-up quota is `quota_used_up`. Each certificate counts against the quota once, however many requirements it serves. The evidence comes along as lookup answers. When the person has to bring, send later or declare something, `notice` is the one-time notice (补正材料通知书) that names everything at once. Permission is asked for again at the end: when a grant that was used ended meanwhile, the check is refused and nothing leaves.
+         * @description Looks up what the matter requires of the parties, each certificate under your grants and with a record of its own, and says for every requirement: satisfied and by which certificate, satisfiable with which grant, pending at the issuer, may follow later until when, may be declared, or must be supplied. The lists of a requirement are tried in turn and no further than it takes: where one satisfies, no other is asked about; where none does, all are, so that the notice is whole. What no grant of yours reaches is not looked up (`permission_missing`, with the grant to apply for), and neither is what a grant reaches under a ticket only and the quoted one is not for (`ticket_needed`, with what a ticket has to be for); a used-up quota is `quota_used_up`. Each certificate counts against the quota once, however many requirements it serves. The evidence comes along as lookup answers. When the person has to bring, send later or declare something, `notice` is the one-time notice (补正材料通知书) that names everything at once. Permission is asked for again at the end: when a grant or ticket that was used ended meanwhile, the check is refused and nothing leaves.
          */
         post: operations["checkMatter"];
         delete?: never;
@@ -2139,6 +2139,8 @@ export interface components {
             officer: components["schemas"]["Officer"];
             legalBasis: components["schemas"]["LegalBasis"];
             note?: components["schemas"]["Text"];
+            /** @description A ticket of the case for one of the parties. Lookups of what it is for are made under it and together take one use; of everything else, and of other parties, without. Matter, case, officer and legal basis have to be those it was issued for. */
+            ticket?: string;
             /**
              * Format: date
              * @description The day for which the certificates have to be in force and the conditions to hold; today without it.
@@ -2151,7 +2153,7 @@ export interface components {
         };
         MatterReason: {
             /** @enum {string} */
-            code: "in_force" | "not_found" | "not_in_force" | "not_yet_sealed" | "other_issuer" | "condition_not_met" | "permission_missing" | "quota_used_up" | "paper_only";
+            code: "in_force" | "not_found" | "not_in_force" | "not_yet_sealed" | "other_issuer" | "condition_not_met" | "permission_missing" | "ticket_needed" | "quota_used_up" | "paper_only";
             text: components["schemas"]["LongBilingual"];
             party?: components["schemas"]["PartyCode"];
             certificateTypeCode?: components["schemas"]["CertificateTypeCode"];
@@ -2161,12 +2163,16 @@ export interface components {
             apply?: {
                 [key: string]: unknown;
             };
+            /** @description Of `ticket_needed`: what a ticket for the party has to be for, as in a refusal of a lookup. */
+            ticketFor?: {
+                [key: string]: unknown;
+            };
         };
         MatterFinding: {
             code: string;
             name: components["schemas"]["Bilingual"];
             /**
-             * @description The first of these that holds. `satisfied`: one list is all there. `permission_needed`: of some list nothing is missing but what a grant, or tomorrow's quota, would let the hub look up. `pending`: of some list nothing is missing but what its issuer has registered and not sealed. `declaration` and `later` are what the matter allows for something that would else have to be supplied (`to_supply`).
+             * @description The first of these that holds. `satisfied`: one list is all there. `permission_needed`: of some list nothing is missing but what a grant, a ticket, or tomorrow's quota would let the hub look up. `pending`: of some list nothing is missing but what its issuer has registered and not sealed. `declaration` and `later` are what the matter allows for something that would else have to be supplied (`to_supply`).
              * @enum {string}
              */
             outcome: "satisfied" | "permission_needed" | "pending" | "later" | "declaration" | "to_supply";

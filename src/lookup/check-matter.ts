@@ -18,6 +18,7 @@ import {
 import { type Finding, isComplete } from './matter-finding.ts';
 import { type Notice, noticeOf } from './matter-notice.ts';
 import { checkParties } from './matter-parties.ts';
+import { ticketOfCheck } from './matter-ticket.ts';
 import type { MatterNames } from './matter-words.ts';
 import type { Purpose } from './question.ts';
 
@@ -37,6 +38,8 @@ export interface MatterCheckInput {
   readonly officer: Officer;
   readonly legalBasis: string;
   readonly note?: string;
+  /** A secret: it is resolved, and never recorded or repeated. */
+  readonly ticket?: string;
   /** yyyy-mm-dd; today when absent. */
   readonly date?: string;
   readonly parties: Readonly<Record<string, { readonly type: string; readonly number: string }>>;
@@ -58,6 +61,8 @@ interface Trace {
   matter?: Matter;
   date?: string;
   subjects?: readonly Buffer[];
+  /** The ticket that was quoted, if it is the caller's. */
+  ticketId?: string;
   looked?: readonly Looked[];
 }
 
@@ -76,8 +81,9 @@ type Decision =
 /**
  * What is still missing? Looks up what a matter requires of its parties and says of every requirement whether it is satisfied, and what
  * would satisfy it. Every lookup is recorded as one; the check has a record beside them, written before anything is answered or refused.
+ * All its lookups under a quoted ticket together take one use.
  * @throws RecordedRefusal `matter_unknown`, `matter_invalid`, `party_missing` and what is wrong with a holder; whatever refuses a lookup
- * but its quota. `record_unavailable` or `database_unavailable` when nothing could be recorded or read.
+ * but its quota, above all a ticket. `record_unavailable` or `database_unavailable` when nothing could be recorded or read.
  */
 export async function checkMatter(deps: CheckMatterDeps, input: MatterCheckInput, call: Call): Promise<MatterCheck> {
   const decision = await decide(deps, input, call);
@@ -124,7 +130,14 @@ async function check(
   trace.subjects = distinctKeys([...parties.values()].map(({ type, number }) => deps.keys.holderKey(type, number)));
   if (deps.isUnwitnessed()) throw new Refusal('log_unwitnessed');
   const asked = { day: date, parties, dayStart: startOfDay(date, deps.cityTimeZone).getTime() / 1_000 };
-  const evidenceInput: EvidenceInput = { matter, parties, purpose: purposeOf(input), asked, call };
+  const purpose = purposeOf(input);
+  const found = (ticketId: string): void => {
+    trace.ticketId = ticketId;
+  };
+  const { ticket: secret } = input;
+  const ticket =
+    secret === undefined ? undefined : await ticketOfCheck(deps, { secret, purpose, parties, call, found });
+  const evidenceInput: EvidenceInput = { matter, parties, purpose, asked, ticket, call };
   const [lists, grants, names] = await Promise.all([
     Promise.all(matter.requirements.map((requirement, i) => listsOf(deps, evidenceInput, { requirement, i }))),
     deps.grantsOf(call.caller.clientId),
@@ -140,7 +153,9 @@ async function check(
     if (each.status === 'rejected') throw each.reason;
     return each.value;
   });
-  await permitAgain(deps, looked, { clientId: call.caller.clientId, at: deps.now() });
+  const at = deps.now();
+  await permitAgain(deps, looked, { clientId: call.caller.clientId, at });
+  await ticket?.mustStillStand(at);
   return { matter, date, findings, names, evidence: looked.flatMap((each) => (each.ok ? [each.answer] : [])) };
 }
 
@@ -173,7 +188,7 @@ const distinctKeys = (keys: readonly Buffer[]): readonly Buffer[] => [
 
 function entryOf(input: MatterCheckInput, decision: Decision, { caller, requestId, at }: Call): Entry {
   const { officer, ...purpose } = purposeOf(input);
-  const { matter, date, subjects, looked = [] } = decision.trace;
+  const { matter, date, subjects, ticketId, looked = [] } = decision.trace;
   return {
     kind: 'access',
     action: 'checkMatter',
@@ -191,6 +206,7 @@ function entryOf(input: MatterCheckInput, decision: Decision, { caller, requestI
     },
     requestId,
     at,
+    ...(ticketId !== undefined && { detail: { ticketId } }),
   };
 }
 

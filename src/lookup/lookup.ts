@@ -12,8 +12,7 @@ import {
 } from '../certificates/read-certificates.ts';
 import type { Database } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
-import { typesUnder } from '../grants/ticket.ts';
-import { mustBeGood, quotedTicket, takeUse } from '../grants/use-ticket.ts';
+import type { OpenTicket } from '../grants/use-ticket.ts';
 import type { Call } from '../ids.ts';
 import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
@@ -33,6 +32,7 @@ import {
   takeQuota,
 } from './permitted-types.ts';
 import { checkQuestion, type Question, type Secrecy, type UncheckedQuestion } from './question.ts';
+import { underTicket } from './under-ticket.ts';
 
 export interface LookupDeps extends PermissionDeps {
   readonly db: Database;
@@ -78,11 +78,17 @@ interface Trace {
 }
 
 /**
- * The question an approval system asks. Order is the promise: decide, record, and only then refuse or answer.
+ * The question an approval system asks. Order is the promise: decide, record, and only then refuse or answer. `opened` is the ticket
+ * under which it stands when several questions share one; otherwise the question quotes its own, if any.
  * Throws `RecordedRefusal` for every refusal, `record_unavailable` or `database_unavailable` when nothing could be recorded or read.
  */
-export async function lookUp(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call): Promise<Answer> {
-  const decision = await decide(deps, unchecked, call);
+export async function lookUp(
+  deps: LookupDeps,
+  unchecked: UncheckedQuestion,
+  call: Call,
+  opened?: OpenTicket,
+): Promise<Answer> {
+  const decision = await decide(deps, { unchecked, call, opened });
   const receipt = await deps.record(entryOf(unchecked, decision, call));
   // Only now: a refusal thrown before its commit is one that no auditor will ever find.
   if (!decision.ok) throw new RecordedRefusal(decision.refusal.code, receipt, decision.refusal.detail);
@@ -98,7 +104,13 @@ export async function lookUp(deps: LookupDeps, unchecked: UncheckedQuestion, cal
   return { answer, receipt, certificates: decision.found };
 }
 
-async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call): Promise<Decision> {
+interface Asking {
+  readonly unchecked: UncheckedQuestion;
+  readonly call: Call;
+  readonly opened: OpenTicket | undefined;
+}
+
+async function decide(deps: LookupDeps, { unchecked, call, opened: ticket }: Asking): Promise<Decision> {
   const trace: Trace = {};
   try {
     const question = checkQuestion(unchecked);
@@ -108,7 +120,15 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
       trace.subjects = [deps.keys.holderKey(type, number)];
     }
     if (deps.isUnwitnessed()) throw new Refusal('log_unwitnessed');
-    const { asked, takeTicket } = await underTicket(deps, { question, unchecked, call }, trace);
+    const { asked, takeTicket } = await underTicket(deps, {
+      question,
+      quoted: ticket ?? unchecked.ticket,
+      call,
+      // Noted first, so that the record of a refusal says it.
+      found: (ticketId) => {
+        trace.ticketId = ticketId;
+      },
+    });
     const covered = await coveredTypes(deps, asked, call.caller.clientId, call.at);
     if (question.purpose.secrecy !== undefined) trace.secrecyGranted = true;
     // Side by side: what was read leaves only if the quota was there, and its record is written. The quota speaks first.
@@ -129,38 +149,6 @@ async function decide(deps: LookupDeps, unchecked: UncheckedQuestion, call: Call
     if (error.code === 'database_unavailable') throw error;
     return { ok: false, refusal: error, trace };
   }
-}
-
-/**
- * The question with nothing left open that its ticket decides, and what takes a use of it; without a ticket the question as it is, at no
- * cost. Refuses what the ticket is not good for, or not any more; its name is noted first, so that the record of the refusal says it.
- */
-async function underTicket(
-  deps: LookupDeps,
-  {
-    question,
-    unchecked,
-    call,
-  }: { readonly question: Question; readonly unchecked: UncheckedQuestion; readonly call: Call },
-  trace: Trace,
-): Promise<{ readonly asked: Question; readonly takeTicket: () => Promise<void> }> {
-  const { ticket: secret } = unchecked;
-  if (secret === undefined) return { asked: question, takeTicket: () => Promise.resolve() };
-  const found = (ticketId: string): void => {
-    trace.ticketId = ticketId;
-  };
-  const quoted = { secret, clientId: call.caller.clientId, at: call.at, found };
-  const ticket = await quotedTicket(deps, quoted);
-  const { purpose, level, about, types } = question;
-  const limited = {
-    purpose,
-    level,
-    ...(about.by === 'holder' && { holder: about.holder }),
-    ...(types !== undefined && { types }),
-  };
-  mustBeGood(ticket, limited, call.at);
-  const asked = { ...question, hasTicket: true, types: typesUnder(ticket, limited) };
-  return { asked, takeTicket: () => takeUse(deps, ticket, quoted) };
 }
 
 /** Reads and opens what the question is about; of a series only the newest sealed version answers a question by holder. */

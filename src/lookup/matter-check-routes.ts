@@ -49,11 +49,20 @@ function findingBody(finding: Finding, check: MatterCheck): Body['requirements']
   };
 }
 
-const reasonBody = ({ code, party, certificateTypeCode, certificateIdentifier, condition, apply }: Reason) => ({
+const reasonBody = ({
+  code,
+  party,
+  certificateTypeCode,
+  certificateIdentifier,
+  condition,
+  apply,
+  ticketFor,
+}: Reason) => ({
   code,
   ...(party !== undefined && { party }),
   ...(certificateTypeCode !== undefined && { certificateTypeCode }),
   ...(certificateIdentifier !== undefined && { certificateIdentifier }),
   ...(condition !== undefined && { field: condition.field }),
   ...(apply !== undefined && { apply: { ...apply } }),
+  ...(ticketFor !== undefined && { ticketFor: { ...ticketFor } }),
 });

@@ -4,12 +4,14 @@ import { openRow } from '../certificates/certificate-row.ts';
 import { readUnsealed } from '../certificates/read-certificates.ts';
 import { Refusal } from '../errors.ts';
 import { applicationFor, type Grant, permit, type Wanted } from '../grants/grant.ts';
+import type { OpenTicket } from '../grants/use-ticket.ts';
 import type { Call } from '../ids.ts';
 import type { Holder } from '../verification/identifiers.ts';
 import type { Gather } from './find-out.ts';
 import { type Answer, type LookupDeps, lookUp } from './lookup.ts';
 import { type DayAsked, judgeMaterial, type MaterialFinding } from './matter-finding.ts';
 import type { Parties } from './matter-parties.ts';
+import { standsUnder } from './matter-ticket.ts';
 import type { LookupType } from './permitted-types.ts';
 import type { Purpose } from './question.ts';
 
@@ -32,6 +34,8 @@ export interface EvidenceInput {
   readonly parties: Parties;
   readonly purpose: Purpose;
   readonly asked: DayAsked;
+  /** The ticket that the check quotes. */
+  readonly ticket: OpenTicket | undefined;
   readonly call: Call;
 }
 
@@ -44,7 +48,7 @@ export interface Gatherer extends Gather<AskedMaterial> {
 /** Finds out what a material asks for. Refuses `matter_invalid` when type or fields are in the catalogue no more. */
 export async function askedMaterial(
   { findType }: Pick<LookupDeps, 'findType'>,
-  { matter, parties, purpose, call }: EvidenceInput,
+  { matter, parties, purpose, ticket, call }: EvidenceInput,
   { material, pointer }: { readonly material: MatterMaterial; readonly pointer: string },
 ): Promise<AskedMaterial> {
   const { certificateTypeCode } = material;
@@ -65,12 +69,13 @@ export async function askedMaterial(
     legalBasis: purpose.legalBasis,
     at: call.at,
   };
-  return { material, party, holder, type, wanted };
+  const hasTicket = ticket !== undefined && standsUnder(ticket, { purpose, holder, wanted });
+  return { material, party, holder, type, wanted: { ...wanted, ...(hasTicket && { hasTicket }) } };
 }
 
 /** Gathers under the grants as they are now; a lookup asks for permission again, with its own eyes. */
 export function gatherer(deps: LookupDeps, input: EvidenceInput, grants: readonly Grant[]): Gatherer {
-  const { asked, purpose, call } = input;
+  const { asked, purpose, ticket, call } = input;
   const lookups = new Map<string, Promise<Looked>>();
   const pushed = new Map<string, Promise<boolean>>();
 
@@ -80,7 +85,8 @@ export function gatherer(deps: LookupDeps, input: EvidenceInput, grants: readonl
     return once(lookups, key, async (): Promise<Looked> => {
       const types = [{ certificateTypeCode, ...(fields !== undefined && { fields }) }];
       try {
-        const answer = await lookUp(deps, { purpose, level, holder, types }, call);
+        const question = { purpose, level, holder, types };
+        const answer = await lookUp(deps, question, call, wanted.hasTicket === true ? ticket : undefined);
         return { ok: true, answer, wanted };
       } catch (error) {
         // The day's quota says nothing about the certificate, and is no fault of the check.
@@ -118,7 +124,11 @@ export function gatherer(deps: LookupDeps, input: EvidenceInput, grants: readonl
     lacking: ({ wanted, type, party }) => {
       const permitted = permit(grants, wanted);
       if (permitted.ok) return undefined;
-      const { certificateTypeCode } = wanted;
+      const { certificateTypeCode, level, fields } = wanted;
+      if (permitted.code === 'ticket_required') {
+        const ticketFor = { certificateTypeCode, level, ...(fields !== undefined && { fields }) };
+        return { code: 'ticket_needed', party, certificateTypeCode, ticketFor };
+      }
       const apply = applicationFor(wanted, type);
       return { code: 'permission_missing', party, certificateTypeCode, refusal: permitted.code, apply };
     },

@@ -14,6 +14,7 @@ export type ReasonCode =
   | 'other_issuer'
   | 'condition_not_met'
   | 'permission_missing'
+  | 'ticket_needed'
   | 'quota_used_up'
   | 'paper_only';
 
@@ -31,6 +32,8 @@ export interface Reason {
   readonly refusal?: RefusalCode;
   /** Of `permission_missing`: the grant to apply for, as in a refusal of a lookup. */
   readonly apply?: Readonly<Record<string, unknown>>;
+  /** Of `ticket_needed`: what a ticket for the party has to be for, as in a refusal of a lookup. */
+  readonly ticketFor?: Readonly<Record<string, unknown>>;
 }
 
 /** One material of a list, as far as it was looked at. */
@@ -121,6 +124,7 @@ const standings: Readonly<Record<ReasonCode, Standing>> = {
   in_force: 'met',
   not_yet_sealed: 'pending',
   permission_missing: 'permission',
+  ticket_needed: 'permission',
   quota_used_up: 'permission',
   not_found: 'missing',
   not_in_force: 'missing',

@@ -73,7 +73,6 @@ const permissionWords: Readonly<Record<string, Bilingual>> = {
   grant_expired: { zh: '用证授权已到期', en: 'your grant has expired' },
   grant_suspended: { zh: '用证授权已暂停', en: 'your grant is suspended' },
   grant_revoked: { zh: '用证授权已撤销', en: 'your grant was revoked' },
-  ticket_required: { zh: '须凭用证码调用', en: 'it may only be looked up under a ticket' },
 };
 
 interface WordsInput {
@@ -123,6 +122,10 @@ const predicates: Readonly<Record<ReasonCode, (reason: Reason, input: WordsInput
     const why = permissionWords[refusal] ?? { zh: '尚无用证授权', en: 'you have no grant for it' };
     return { zh: `未调用，${why.zh}`, en: `was not looked up: ${why.en}` };
   },
+  ticket_needed: () => ({
+    zh: '未调用，此项授权须凭用证码；请为该办件中的该当事人签发含此证照的用证码，再凭码核查',
+    en: 'was not looked up: the grant takes lookups under a ticket only; issue one for this party and certificate in this case, and quote it',
+  }),
   quota_used_up: () => ({ zh: '未调用，当日用证额度已用完', en: 'was not looked up: the quota of the day is used up' }),
   paper_only: () => ({ zh: '须提交纸质材料', en: 'has to be supplied on paper' }),
 };

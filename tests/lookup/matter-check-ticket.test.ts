@@ -1,0 +1,338 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { insertRecords } from '../../src/audit/store.ts';
+import type { ApiClient, Reply } from '../../src/cli/api-client.ts';
+import { demoTypes } from '../../src/cli/demo/certificates.ts';
+import { expectAnswer } from '../../src/cli/demo/load.ts';
+import { personOf } from '../../src/cli/demo/people.ts';
+import { certificateIn, education } from '../api/samples.ts';
+import { type Problem, startWorld } from '../api/world.ts';
+import { checkStore } from '../support/check-records.ts';
+import { newGrant, pushOf } from '../support/demo-samples.ts';
+import { faultyInsert } from '../support/faulty.ts';
+import { holderStatement } from '../support/holder-statement.ts';
+import { exampleKeys, startHub } from '../support/start-hub.ts';
+
+let meanwhile: (() => Promise<unknown>) | undefined;
+const world = await startWorld(t);
+const { hub, sql, client } = world;
+/** A second process of the same hub, in which something can happen as soon as the first lookup of a check is on record. */
+const other = await startHub(t, {
+  database: hub.database,
+  register: false,
+  insertAll: (db) => {
+    const faults = faultyInsert((rows) => insertRecords(db, rows));
+    faults.set(async (rows, insert) => {
+      await insert(rows);
+      const due = meanwhile;
+      meanwhile = undefined;
+      await due?.();
+    });
+    return faults.insertAll;
+  },
+});
+const school = client('school-enrolment');
+const schoolOnOther = other.client('school-enrolment');
+const admin = client('hub-admin');
+const [card, childsCard] = [pushOf(demoTypes.residentIdCard), pushOf(demoTypes.residentIdCard, 1)];
+const holderOf = ({ body }: typeof card) => ({ type: '111', number: body.holders[0]?.number ?? '' });
+const [parent, child] = [holderOf(card), holderOf(childsCard)];
+await certificateIn(world, 'valid', card);
+await certificateIn(world, 'valid', childsCard);
+
+const words = (text: string) => ({ zh: text, en: text });
+const matterCode = 'ticketed-matter';
+const party = (code: string) => ({ code, name: words(code), kind: 'person' });
+const needing = (code: string, material: object) => ({
+  code,
+  name: words(code),
+  legalGround: words('Article 12'),
+  alternatives: [[{ certificateTypeCode: demoTypes.residentIdCard, ...material }]],
+});
+const matter = {
+  matterCode,
+  name: words('Ticketed'),
+  departmentCode: education,
+  parties: [party('applicant'), party('child')],
+  requirements: [
+    needing('name', { fields: ['name'] }),
+    needing('born', { fields: ['birthDate'] }),
+    needing('held', {}),
+    needing('childs', { fields: ['name'], of: 'child' }),
+  ],
+};
+await expectAnswer(admin.post('/v1/matters', matter), 201);
+const grantOf = (overrides: Record<string, unknown>) =>
+  expectAnswer<{ grantId: string }>(
+    admin.post('/v1/grants', newGrant({ matters: [matterCode], legalBases: ['own_application'], ...overrides })),
+    201,
+  );
+const { grantId } = await grantOf({ fields: ['name', 'birthDate', 'sex'], ticketRequired: true });
+await Promise.all([school, schoolOnOther, client('housing-allocation')].map((each) => each.token()));
+await sleep(1_000);
+
+const why = {
+  caseNumber: 'CASE-77',
+  officer: { id: 'officer-9', name: '经办人乙' },
+  legalBasis: 'own_application',
+};
+interface Issued {
+  readonly ticketId: string;
+  readonly ticket: string;
+}
+const issue = (overrides: Record<string, unknown> = {}): Promise<Issued> => {
+  const types = [{ certificateTypeCode: demoTypes.residentIdCard, fields: ['name', 'birthDate'] }];
+  const body: Record<string, unknown> = {
+    purpose: { matterCode, ...why },
+    level: 'fields',
+    holder: parent,
+    types,
+    ...overrides,
+  };
+  const { holder } = body;
+  const statement = holderStatement({
+    matterCode,
+    caseNumber: (body['purpose'] as { caseNumber: string }).caseNumber,
+    holder,
+    types: [demoTypes.residentIdCard],
+    ...((body['purpose'] as { matterCode: string }).matterCode === matterCode ? {} : { matterCode: 'other-matter' }),
+  });
+  return expectAnswer<Issued>(school.post('/v1/tickets', { ...body, statement }), 201);
+};
+const post = (ticket: string | undefined, rest: object = {}, by: ApiClient = school) =>
+  by.post(`/v1/matters/${matterCode}/checks`, {
+    ...why,
+    parties: { applicant: parent, child },
+    ...(ticket !== undefined && { ticket }),
+    ...rest,
+  });
+interface Reason {
+  readonly code: string;
+  readonly party?: string;
+  readonly text: { readonly zh: string; readonly en: string };
+  readonly apply?: object;
+  readonly ticketFor?: object;
+}
+interface Check {
+  readonly recordId: string;
+  readonly complete: boolean;
+  readonly requirements: readonly { readonly code: string; readonly outcome: string; readonly reasons: Reason[] }[];
+  readonly evidence: readonly { readonly recordId: string; readonly certificates: readonly { grantId: string }[] }[];
+}
+const check = (ticket: string | undefined, rest: object = {}): Promise<Check> =>
+  expectAnswer<Check>(post(ticket, rest), 200);
+const outcomes = ({ requirements }: Check): string[] =>
+  requirements.map(({ outcome, reasons }) => (outcome === 'satisfied' ? outcome : (reasons[0]?.code ?? outcome)));
+const codeOf = ({ status, body }: Reply): string => (status === 200 ? 'answered' : (body as Problem).code);
+const usedOf = async ({ ticketId }: Issued): Promise<unknown> =>
+  (await sql('select used from tickets where ticket_id = $1', [ticketId]))[0]?.['used'];
+const recordsSince = async (count: number) =>
+  sql(
+    `select action, outcome, code from records where action in ('lookUp', 'checkMatter') order by recorded_at, record_id offset $1`,
+    [count],
+  );
+const recordCount = async (): Promise<number> => (await recordsSince(0)).length;
+const readingOf = async (recordId: string): Promise<string> =>
+  JSON.stringify(
+    (await client('audit-office').post(`/v1/audit/records/${recordId}/readings`, { reason: 'test' })).body,
+  );
+
+await t.test('without a ticket the check says that one is needed, and what for', async (t) => {
+  const before = await recordCount();
+  const answer = await check(undefined);
+  t.strictSame(outcomes(answer), ['ticket_needed', 'ticket_needed', 'ticket_needed', 'ticket_needed']);
+  t.equal(answer.complete, false);
+  t.ok(answer.requirements.every(({ outcome }) => outcome === 'permission_needed'));
+  const [reason] = answer.requirements[0]?.reasons ?? [];
+  t.match(reason, {
+    party: 'applicant',
+    ticketFor: { certificateTypeCode: demoTypes.residentIdCard, level: 'fields', fields: ['name'] },
+  });
+  t.notOk(reason?.apply, 'a grant is there: none needs to be applied for');
+  t.match(reason?.text, { zh: /用证码/, en: /under a ticket/ });
+  t.match(await recordsSince(before), [{ action: 'checkMatter', outcome: 'answered' }], 'nobody was asked about');
+  t.equal((await recordCount()) - before, 1);
+});
+
+await t.test('under a ticket: its holder and what it is for, for one use', async (t) => {
+  const issued = await issue();
+  const before = await recordCount();
+  const answer = await check(issued.ticket);
+  t.strictSame(outcomes(answer), ['satisfied', 'satisfied', 'satisfied', 'ticket_needed'], 'not the child');
+  t.equal(await usedOf(issued), 1, 'three lookups, one use');
+  t.equal(answer.evidence.length, 3);
+  t.ok(answer.evidence.every(({ certificates }) => certificates.every((each) => each.grantId === grantId)));
+  t.equal((await recordCount()) - before, 4, 'invariant 1: a record of each lookup and of the check');
+  for (const recordId of [answer.recordId, ...answer.evidence.map((each) => each.recordId)]) {
+    const reading = await readingOf(recordId);
+    t.match(reading, issued.ticketId, 'each names the ticket');
+    t.notMatch(reading, issued.ticket, 'and not its secret');
+  }
+  t.equal(codeOf(await post(issued.ticket)), 'ticket_used_up');
+  t.equal(codeOf(await post(issued.ticket, {}, schoolOnOther)), 'ticket_used_up', 'on every process');
+
+  const childs = await issue({ holder: child });
+  t.strictSame(
+    outcomes(await check(childs.ticket)),
+    ['ticket_needed', 'ticket_needed', 'ticket_needed', 'satisfied'],
+    'the ticket of another party is for that party',
+  );
+  const twice = await issue({ uses: 2 });
+  await check(twice.ticket);
+  await check(twice.ticket);
+  t.equal(codeOf(await post(twice.ticket)), 'ticket_used_up', 'as often as it is good for');
+});
+
+await t.test('what the ticket does not cover is not looked up under it', async (t) => {
+  const types = (fields: readonly string[], certificateTypeCode: string = demoTypes.residentIdCard) => [
+    { certificateTypeCode, fields },
+  ];
+  const narrow = await issue({ types: types(['name']) });
+  t.strictSame(outcomes(await check(narrow.ticket)), ['satisfied', 'ticket_needed', 'satisfied', 'ticket_needed']);
+  const compare = await issue({ level: 'compare' });
+  t.strictSame(
+    outcomes(await check(compare.ticket)),
+    ['ticket_needed', 'ticket_needed', 'satisfied', 'ticket_needed'],
+    'level compare shows no field',
+  );
+  const statement = holderStatement({
+    matterCode,
+    caseNumber: why.caseNumber,
+    holder: parent,
+    types: [demoTypes.residencePermit],
+  });
+  const elsewhere = await expectAnswer<Issued>(
+    school.post('/v1/tickets', {
+      purpose: { matterCode, ...why },
+      level: 'fields',
+      holder: parent,
+      types: types(['name'], demoTypes.residencePermit),
+      statement,
+    }),
+    201,
+  );
+  const nothing = await check(elsewhere.ticket);
+  t.strictSame(outcomes(nothing), ['ticket_needed', 'ticket_needed', 'ticket_needed', 'ticket_needed']);
+  t.equal(await usedOf(elsewhere), 0, 'nothing was looked up, so no use was taken');
+});
+
+await t.test('a ticket that is not good for the check refuses it, and none of it uses it up', async (t) => {
+  const issued = await issue();
+  const cases: readonly (readonly [what: string, reply: () => Promise<Reply>, code: string, pointer: string])[] = [
+    ['nobody’s', () => post('certhub_ticket_AAAAAAAAAAAAAAAAAAAAAA'), 'ticket_unknown', '/ticket'],
+    ['another client’s', () => post(issued.ticket, {}, client('housing-allocation')), 'ticket_unknown', '/ticket'],
+    ['another case', () => post(issued.ticket, { caseNumber: 'CASE-78' }), 'ticket_mismatch', '/caseNumber'],
+    [
+      'another officer',
+      () => post(issued.ticket, { officer: { ...why.officer, id: 'officer-8' } }),
+      'ticket_mismatch',
+      '/officer/id',
+    ],
+    [
+      'another legal basis',
+      () => post(issued.ticket, { legalBasis: 'statutory_duty' }),
+      'ticket_mismatch',
+      '/legalBasis',
+    ],
+    [
+      'a holder who is no party',
+      () => post(issued.ticket, { parties: { applicant: { type: '111', number: personOf(9).idNumber }, child } }),
+      'ticket_mismatch',
+      '/parties',
+    ],
+  ];
+  for (const [what, send, code, pointer] of cases) {
+    const before = await recordCount();
+    const reply = await send();
+    t.match([reply.status, reply.body], [403, { code, context: { pointer } }], what);
+    t.match(await recordsSince(before), [{ action: 'checkMatter', outcome: 'refused', code }], 'one record');
+    t.notMatch(JSON.stringify(reply.body), parent.number);
+  }
+  const otherMatter = await issue({ purpose: { matterCode: 'other-matter', ...why } });
+  t.match((await post(otherMatter.ticket)).body, { code: 'ticket_mismatch', context: { pointer: '/matterCode' } });
+  const late = await issue({ expiresAt: new Date(Date.now() + 700).toISOString() });
+  await sleep(800);
+  t.equal(codeOf(await post(late.ticket)), 'ticket_expired');
+  const revoked = await issue();
+  await expectAnswer(school.post(`/v1/tickets/${revoked.ticketId}/revocations`, { reason: 'test' }), 200);
+  t.equal(codeOf(await post(revoked.ticket)), 'ticket_expired');
+  t.equal(await usedOf(issued), 0);
+});
+
+await t.test('two checks at once on a ticket of one use: exactly one wins', async (t) => {
+  for (let round = 0; round < 12; round += 1) {
+    const issued = await issue();
+    const replies = await Promise.all(
+      [school, schoolOnOther, school, schoolOnOther].map((by) => post(issued.ticket, {}, by)),
+    );
+    t.strictSame(
+      replies.map(codeOf).toSorted(),
+      ['answered', 'ticket_used_up', 'ticket_used_up', 'ticket_used_up'],
+      `round ${round}`,
+    );
+    t.equal(await usedOf(issued), 1);
+    const [won] = replies.filter(({ status }) => status === 200);
+    t.equal((won?.body as Check | undefined)?.evidence.length, 3, 'and whole');
+  }
+  const issued = await issue();
+  const lookup = (by: ApiClient) =>
+    by.post('/v1/lookups', {
+      purpose: { matterCode, ...why },
+      level: 'fields',
+      holder: parent,
+      ticket: issued.ticket,
+    });
+  const mixed = await Promise.all([post(issued.ticket), lookup(schoolOnOther), post(issued.ticket), lookup(school)]);
+  t.equal(mixed.filter(({ status }) => status === 200).length, 1, 'nor one of each');
+});
+
+await t.test('a used-up quota takes no use', async (t) => {
+  const own = { ...why, legalBasis: 'statutory_duty' };
+  await grantOf({ fields: ['name'], legalBases: ['statutory_duty'], ticketRequired: true, dailyQuota: 1 });
+  const duty = () =>
+    expectAnswer<Issued>(
+      school.post('/v1/tickets', {
+        purpose: { matterCode, ...own },
+        level: 'fields',
+        holder: parent,
+        types: [{ certificateTypeCode: demoTypes.residentIdCard, fields: ['name'] }],
+      }),
+      201,
+    );
+  await check((await duty()).ticket, own);
+  const second = await duty();
+  const answer = await check(second.ticket, own);
+  t.ok(answer.requirements.some(({ reasons }) => reasons.some(({ code }) => code === 'quota_used_up')));
+  t.equal(answer.evidence.length, 0);
+  t.equal(await usedOf(second), 0);
+});
+
+await t.test('a ticket that is revoked in the middle of a check answers nothing', async (t) => {
+  const issued = await issue();
+  const before = await recordCount();
+  meanwhile = () => expectAnswer(school.post(`/v1/tickets/${issued.ticketId}/revocations`, { reason: 'test' }), 200);
+  const reply = await post(issued.ticket, {}, schoolOnOther);
+  t.match([reply.status, codeOf(reply)], [403, 'ticket_expired']);
+  t.notMatch(JSON.stringify(reply.body), card.body.holders[0]?.name ?? '');
+  const records = await recordsSince(before);
+  t.ok(
+    records.some(({ action, outcome }) => action === 'lookUp' && outcome === 'answered'),
+    'it was answered to the check, and goes no further',
+  );
+  t.match(records.at(-1), { action: 'checkMatter', outcome: 'refused', code: 'ticket_expired' });
+});
+
+await t.test('other parties need a grant that takes questions without a ticket', async (t) => {
+  await grantOf({ fields: ['name'] });
+  const issued = await issue();
+  const answer = await check(issued.ticket);
+  t.strictSame(outcomes(answer), ['satisfied', 'satisfied', 'satisfied', 'satisfied']);
+  t.equal(answer.complete, true);
+  t.equal(await usedOf(issued), 1);
+  const readings = await Promise.all(answer.evidence.map(({ recordId }) => readingOf(recordId)));
+  t.equal(readings.filter((reading) => reading.includes(issued.ticketId)).length, 3, 'the child’s is not under it');
+});
+
+await t.test('everything on file is as the hub wrote it', async (t) => {
+  t.strictSame(await checkStore(hub.db, exampleKeys), []);
+});
