@@ -142,6 +142,18 @@ create table demands (
 insert into registry_versions (topic, version) values ('demands', 1);
 revoke all on demands from public;
 grant select, insert, update on demands to certhub_service;
+-- A holder's one-time code: its hash alone. The box holds what it allows and binds every column but used_at and revoked_at.
+create table holder_codes (
+  code_id uuid primary key,
+  code_hash bytea not null unique,
+  client_id text collate "C" not null references clients (client_id),
+  expires_at timestamptz not null,
+  used_at timestamptz,
+  revoked_at timestamptz,
+  box bytea not null
+);
+revoke all on holder_codes from public;
+grant select, insert, update on holder_codes to certhub_service;
 
 revoke all on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets from public;
 grant select on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets to certhub_service;

@@ -99,6 +99,8 @@ export const refusalCodes = [
   'ticket_invalid',
   'statement_invalid',
   'statement_replayed',
+  'holder_code_invalid',
+  'holder_code_unknown',
   'matter_unknown',
   'matter_exists',
   'matter_invalid',

@@ -25,6 +25,7 @@ import { applicationHandlers } from './grants/application-routes.ts';
 import { openApplicationsOf } from './grants/application-store.ts';
 import { grantsOf } from './grants/current-grants.ts';
 import { demandPermission } from './grants/demand-permission.ts';
+import { holderCodeHandlers } from './grants/holder-code-routes.ts';
 import { quotas } from './grants/quota.ts';
 import { grantHandlers } from './grants/routes.ts';
 import { ticketHandlers } from './grants/ticket-routes.ts';
@@ -191,8 +192,16 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       isDemandFor: (input) => isDemandFor(demandList, input),
       dueAfter,
     }),
+    ...holderCodeHandlers({
+      ...change,
+      findType,
+      isDepartment: async (code) => (await registry.read()).departments.has(code),
+    }),
     ...ticketHandlers({
       ...change,
+      db,
+      // A busy office mistypes more often than somebody tries values on one certificate, and 128 bits need little.
+      codeGuesses: limitGuesses(undefined, 100),
       findType,
       findClient: (clientId) => currentClient({ db, keys, tampered }, clientId),
       issuer,

@@ -13,9 +13,10 @@ export interface GuessLimit {
 
 /**
  * Ten wrong answers for a certificate in ten minutes, whoever asks: then nobody is answered about values of this one
- * until the ten minutes are over. Verifying the sealed certificate itself is not limited. `clock` in milliseconds.
+ * until the ten minutes are over. Verifying the sealed certificate itself is not limited. `clock` in milliseconds; `most` for what takes
+ * another number than ten.
  */
-export function limitGuesses(clock: () => number = () => performance.now()): GuessLimit {
+export function limitGuesses(clock: () => number = () => performance.now(), most: number = maxWrong): GuessLimit {
   const counts = new Map<string, { readonly since: number; wrong: number }>();
   const current = (series: string) => {
     const count = counts.get(series);
@@ -24,7 +25,7 @@ export function limitGuesses(clock: () => number = () => performance.now()): Gue
   return {
     admit(series) {
       const count = current(series);
-      if (count === undefined || count.wrong < maxWrong) return;
+      if (count === undefined || count.wrong < most) return;
       throw new Refusal('rate_limited', { retryAfterSeconds: Math.ceil((count.since + windowMs - clock()) / 1_000) });
     },
     wrong(series) {

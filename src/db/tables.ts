@@ -4,7 +4,8 @@ import type { Generated } from 'kysely';
  * Every table, once. Owners (a test searches each store for tables it does not own):
  * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types, matters, demands ·
  * certificates/: certificates, certificate_versions, certificate_events, seal_headers, status_lists, status_entries ·
- * grants/: grants, grant_usage, grant_officer_usage, grant_holder_usage, grant_applications, tickets ·
+ * grants/: grants, grant_usage, grant_officer_usage, grant_holder_usage, grant_applications, tickets,
+ * holder_codes ·
  * audit/: records, log_queue, log_queue_refused, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature, record_months,
  * erasures, erasure_approvals, erasure_executions, record_releases, key_events ·
  * db/: registry_versions, idempotency_keys, schema_migrations.
@@ -70,6 +71,15 @@ export interface Tables {
     uses: number;
     used: number;
     expires_at: Date;
+    revoked_at: Date | null;
+    box: Buffer;
+  };
+  holder_codes: {
+    code_id: string;
+    code_hash: Buffer;
+    client_id: string;
+    expires_at: Date;
+    used_at: Date | null;
     revoked_at: Date | null;
     box: Buffer;
   };

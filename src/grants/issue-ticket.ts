@@ -1,26 +1,18 @@
-import { createHash } from 'node:crypto';
 import type { RecordIn } from '../audit/record.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
-import type { Client } from '../departments/client.ts';
-import { takeAssertion } from '../departments/client-store.ts';
 import { Refusal } from '../errors.ts';
 import { type Call, newId } from '../ids.ts';
 import { checkHolder, type Holder, isCertificateTypeCode } from '../verification/identifiers.ts';
 import type { GrantableType } from './create-grant.ts';
 import type { Level } from './grant.ts';
-import { type HolderStatement, judgeStatement, readStatement } from './holder-statement.ts';
+import { delegationOf, type HoldersWord, type HoldersWordDeps, holdersWord, takeWord, toldOf } from './holders-word.ts';
 import type { Ticket, TicketPurpose, TicketScope, TicketType } from './ticket.ts';
-import { insertTicket, newTicketSecret, type TicketBox, ticketHash } from './ticket-store.ts';
+import { insertTicket, newTicketSecret, ticketHash } from './ticket-store.ts';
 
-export interface IssueTicketDeps {
+export interface IssueTicketDeps extends HoldersWordDeps {
   readonly write: Write;
   readonly recordIn: RecordIn;
-  readonly keys: { readonly box: TicketBox; holderKey(type: string, number: string): Buffer };
   readonly findType: (certificateTypeCode: string) => Promise<GrantableType | undefined>;
-  /** A registered client of a genuine department as the database has it now: what was revoked a moment ago counts at once. */
-  readonly findClient: (clientId: string) => Promise<Client | undefined>;
-  /** The hub's issuer, the only audience of statements. */
-  readonly issuer: string;
 }
 
 /** What a client asks a ticket for; shape checked by the contract, nothing else. */
@@ -32,6 +24,8 @@ export interface TicketWish {
   readonly uses?: number;
   readonly expiresAt?: Date;
   readonly statement?: string;
+  /** The holder's one-time code as an official typed it. */
+  readonly holderCode?: string;
 }
 
 const usualMs = 3_600_000;
@@ -41,13 +35,13 @@ const longestMs = 7 * 86_400_000;
 interface Prepared {
   readonly ticket: Ticket;
   readonly secret: string;
-  readonly statement?: HolderStatement;
+  readonly word?: HoldersWord;
 }
 
 /**
  * Issues a ticket. Refuses what a lookup would be refused for the same purpose, holder and types (`invalid_id_number` and its like,
- * `certificate_type_unknown`, `field_unknown`), `ticket_invalid` (its end; a statement missing or out of place), `statement_invalid`
- * (context.rule) and `statement_replayed`. A retry under the same Idempotency-Key is told the same secret: the stored answer is encrypted.
+ * `certificate_type_unknown`, `field_unknown`), `ticket_invalid` (its end; a statement or code missing or out of place),
+ * `statement_invalid` (context.rule), `statement_replayed` and `holder_code_invalid`. A retry under the same Idempotency-Key is told the same secret: the stored answer is encrypted.
  */
 export async function issueTicket(
   deps: IssueTicketDeps,
@@ -61,12 +55,10 @@ export async function issueTicket(
     { caller, operation: 'issueTicket', idempotencyKey, content: JSON.parse(JSON.stringify(content)) },
     {
       prepare: () => prepare(deps, wish, call),
-      apply: async (trx, { ticket, secret, statement }) => {
-        if (statement !== undefined && !(await takeAssertion(trx, useOf(statement, at)))) {
-          throw new Refusal('statement_replayed', { pointer: '/statement' });
-        }
+      apply: async (trx, { ticket, secret, word }) => {
+        if (word !== undefined) await takeWord(trx, word, at);
         await insertTicket(trx, deps.keys.box, ticket, ticketHash(secret));
-        await recordIssued(deps, trx, { ticket, statement, note: wish.purpose.note, call });
+        await recordIssued(deps, trx, { ticket, word, note: wish.purpose.note, call });
         const { ticketId, uses } = ticket;
         return {
           status: 201,
@@ -77,19 +69,9 @@ export async function issueTicket(
   );
 }
 
-/**
- * Statements share the table of client assertions; the name of a statement is hashed apart from theirs, so that a portal may count both
- * with one counter.
- */
-const useOf = ({ portal, jti, refusedFrom }: HolderStatement, at: Date) => ({
-  clientId: portal,
-  jti: `certhub/holder-statement/1/${createHash('sha256').update(jti).digest('base64url')}`,
-  expiresAt: refusedFrom,
-  at,
-});
-
-async function prepare(deps: IssueTicketDeps, wish: TicketWish, { caller, at }: Call): Promise<Prepared> {
-  const { level, uses = 1 } = wish;
+async function prepare(deps: IssueTicketDeps, wish: TicketWish, call: Call): Promise<Prepared> {
+  const { caller, at } = call;
+  const { level, uses = 1, statement, holderCode } = wish;
   const { matterCode, caseNumber, officer, legalBasis } = wish.purpose;
   const holder = checkedHolder(wish.holder);
   const types = await checkedTypes(deps, wish.types);
@@ -101,8 +83,8 @@ async function prepare(deps: IssueTicketDeps, wish: TicketWish, { caller, at }: 
     types,
   };
   mustEndInTime(wish, at);
-  const statement = await statementFor(deps, scope, { text: wish.statement, clientId: caller.clientId, at });
-  const latest = statement?.delegation?.expiresAt;
+  const word = await holdersWord(deps, scope, { statement, holderCode }, call);
+  const latest = delegationOf(word)?.expiresAt;
   if (latest !== undefined && wish.expiresAt !== undefined && wish.expiresAt > latest) {
     throw new Refusal('ticket_invalid', { pointer: '/expiresAt', rule: 'beyond_delegation' });
   }
@@ -110,7 +92,7 @@ async function prepare(deps: IssueTicketDeps, wish: TicketWish, { caller, at }: 
   return {
     ticket: { ...scope, ticketId: newId(), clientId: caller.clientId, uses, expiresAt },
     secret: newTicketSecret(),
-    ...(statement !== undefined && { statement }),
+    ...(word !== undefined && { word }),
   };
 }
 
@@ -155,38 +137,9 @@ async function checkedTypes(
   return [first, ...others];
 }
 
-/** The holder's word where the legal basis rests on it, and nowhere else: a duty by law is not made to look like consent. */
-async function statementFor(
-  { findClient, issuer }: Pick<IssueTicketDeps, 'findClient' | 'issuer'>,
-  { purpose, holder, types }: TicketScope,
-  { text, clientId, at }: { readonly text: string | undefined; readonly clientId: string; readonly at: Date },
-): Promise<HolderStatement | undefined> {
-  const { legalBasis, matterCode, caseNumber } = purpose;
-  if (legalBasis === 'statutory_duty') {
-    if (text === undefined) return undefined;
-    throw new Refusal('ticket_invalid', { pointer: '/statement', rule: 'out_of_place' });
-  }
-  if (text === undefined) throw new Refusal('ticket_invalid', { pointer: '/statement', rule: 'missing' });
-  const read = readStatement(text);
-  if (!read.ok) throw new Refusal('statement_invalid', { pointer: '/statement', rule: read.fault });
-  const { claimedPortal } = read.value;
-  const judged = judgeStatement(read.value, claimedPortal === undefined ? undefined : await findClient(claimedPortal), {
-    issuer,
-    clientId,
-    matterCode,
-    caseNumber,
-    holder,
-    types: types.map(({ certificateTypeCode }) => certificateTypeCode),
-    delegated: legalBasis === 'delegated',
-    at,
-  });
-  if (!judged.ok) throw new Refusal('statement_invalid', { pointer: '/statement', rule: judged.fault });
-  return judged.statement;
-}
-
 interface Issued {
   readonly ticket: Ticket;
-  readonly statement: HolderStatement | undefined;
+  readonly word: HoldersWord | undefined;
   readonly note: string | undefined;
   readonly call: Call;
 }
@@ -194,12 +147,12 @@ interface Issued {
 /**
  * Of kind `registry`: nobody learned anything of the holder yet, and each lookup under the ticket makes a record of its own, so the
  * holder's report stays one of who looked, and a ticket for a lookup under secrecy betrays nothing. Auditors find it by holder, case and
- * officer all the same. Who acts for the holder is in it as a pseudonym.
+ * officer all the same.
  */
 async function recordIssued(
   { recordIn, keys }: Pick<IssueTicketDeps, 'recordIn' | 'keys'>,
   trx: Parameters<RecordIn>[0],
-  { ticket, statement, note, call: { caller, requestId, at } }: Issued,
+  { ticket, word, note, call: { caller, requestId, at } }: Issued,
 ): Promise<void> {
   const { ticketId, purpose, level, holder, types, uses, expiresAt } = ticket;
   const { officer, ...why } = purpose;
@@ -218,21 +171,7 @@ async function recordIssued(
       ticketId,
       uses,
       expiresAt: expiresAt.toISOString(),
-      ...(statement !== undefined && { statement: told(keys, statement) }),
+      ...(word !== undefined && toldOf(keys, word)),
     },
   });
 }
-
-const told = (
-  keys: Pick<IssueTicketDeps['keys'], 'holderKey'>,
-  { portal, keyId, jti, delegation }: HolderStatement,
-) => ({
-  portal,
-  keyId,
-  jti,
-  ...(delegation !== undefined && {
-    delegate: keys.holderKey(delegation.delegate.type, delegation.delegate.number).toString('hex'),
-    scope: delegation.scope,
-    delegationExpiresAt: delegation.expiresAt.toISOString(),
-  }),
-});

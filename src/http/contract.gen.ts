@@ -698,7 +698,7 @@ export interface paths {
         put?: never;
         /**
          * Issue a ticket for a case (用证码)
-         * @description Binds matter, case, officer, holder, types, fields, level and legal basis to a secret that works so many times until it expires. Each lookup quotes it beside the same purpose and holder; `note` and `secrecy` of the purpose are each lookup's own and are not compared. On the holder's own application it takes the statement of the portal that authenticated the holder, on delegation the statement names the delegate too; each statement counts once. A ticket permits nothing by itself: every lookup under it still takes a grant. A retry with the same Idempotency-Key is told the same ticket.
+         * @description Binds matter, case, officer, holder, types, fields, level and legal basis to a secret that works so many times until it expires. Each lookup quotes it beside the same purpose and holder; `note` and `secrecy` of the purpose are each lookup's own and are not compared. On the holder's own application it takes the statement of the portal that authenticated the holder, or the one-time code that the holder had the portal issue; on delegation the statement names the delegate too. Each statement and code counts once. A ticket permits nothing by itself: every lookup under it still takes a grant. A retry with the same Idempotency-Key is told the same ticket.
          */
         post: operations["issueTicket"];
         delete?: never;
@@ -721,6 +721,46 @@ export interface paths {
          * @description It is good for nothing more, at once and on every process. Revoking it again changes nothing.
          */
         post: operations["revokeTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/holder-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issue a one-time code for a holder (一次性授权码)
+         * @description By a portal that has just authenticated the holder, who reads the code out or lets it be scanned at a counter. It lets one client of the named department issue one ticket for the holder's own application in this matter, for no more than the types and fields named here. A retry with the same Idempotency-Key is told the same code.
+         */
+        post: operations["issueHolderCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/holder-codes/{codeId}/revocations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke a one-time code that your portal issued
+         * @description It is good for nothing more, at once and on every process. One that was used stays `used`, and so does its ticket stand.
+         */
+        post: operations["revokeHolderCode"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1281,7 +1321,7 @@ export interface components {
             error_description?: string;
         };
         /** @enum {string} */
-        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
+        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "holder_code_invalid" | "holder_code_unknown" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
         Health: {
             /** @enum {string} */
             status: "ok" | "failing";
@@ -1831,8 +1871,10 @@ export interface components {
             uses?: number;
             /** @description In the future and within seven days; without it, one hour from now. */
             expiresAt?: components["schemas"]["Time"];
-            /** @description The holder's statement, signed by the portal that authenticated the holder with one of its registered keys: a JWS with `typ` `certhub-holder-statement+jwt`, `alg` (ES256 or EdDSA, as the key), `kid`, and the claims `iss` (client id of the portal, another than yours), `aud` (the issuer of this hub, one text), `azp` (your client id), `jti` (at most 128 characters, used once), `iat`, `exp` (at most ten minutes later; clocks may be a minute apart), `matterCode`, `caseNumber`, `holder` {type, number}, `types` (codes, at least those of the request), and on delegation alone `delegate` {type, number} (another than the holder), `scope` (at most 500 characters) and `delegationExpiresAt` (RFC 3339, UTC; the ticket ends no later). Needed for `own_application` and `delegated`, refused for `statutory_duty`. */
+            /** @description The holder's statement, signed by the portal that authenticated the holder with one of its registered keys: a JWS with `typ` `certhub-holder-statement+jwt`, `alg` (ES256 or EdDSA, as the key), `kid`, and the claims `iss` (client id of the portal, another than yours), `aud` (the issuer of this hub, one text), `azp` (your client id), `jti` (at most 128 characters, used once), `iat`, `exp` (at most ten minutes later; clocks may be a minute apart), `matterCode`, `caseNumber`, `holder` {type, number}, `types` (codes, at least those of the request), and on delegation alone `delegate` {type, number} (another than the holder), `scope` (at most 500 characters) and `delegationExpiresAt` (RFC 3339, UTC; the ticket ends no later). Needed for `delegated`, and for `own_application` unless `holderCode` stands in its place; refused for `statutory_duty`. */
             statement?: string;
+            /** @description The holder's one-time code, for `own_application` alone and instead of `statement`. Small letters, blanks, hyphens, O for 0, and I or L for 1 are understood. */
+            holderCode?: string;
         };
         Ticket: {
             /**
@@ -1850,6 +1892,34 @@ export interface components {
             ticketId: string;
             /** @enum {string} */
             state: "revoked";
+        };
+        HolderCodeRequest: {
+            holder: components["schemas"]["Holder"];
+            matterCode: components["schemas"]["MatterCode"];
+            /** @description The department of the office; its clients alone may use the code. */
+            departmentCode: components["schemas"]["DepartmentCode"];
+            /** @description Without it, any type. */
+            certificateTypeCodes?: components["schemas"]["CertificateTypeCode"][];
+            /** @description Of whichever type; without it, any field. */
+            fields?: components["schemas"]["FieldName"][];
+            /** @description How long it is good (default 15). */
+            minutes?: number;
+        };
+        HolderCode: {
+            /**
+             * Format: uuid
+             * @description Its name in records; no secret.
+             */
+            codeId: string;
+            /** @description The secret itself, told this once: 128 bits as 26 digits and letters in groups, without I, L, O and U. */
+            code: string;
+            expiresAt: components["schemas"]["Time"];
+        };
+        HolderCodeState: {
+            /** Format: uuid */
+            codeId: string;
+            /** @enum {string} */
+            state: "revoked" | "used";
         };
         /** @description A part that somebody plays in a matter, like `applicant` or `guardian`. */
         PartyCode: string;
@@ -2855,6 +2925,7 @@ export interface components {
         /** @description Only open applications that are past their deadline (`overdue`), or will be within three days (`soon`). */
         ApplicationDue: "soon" | "overdue";
         TicketId: string;
+        CodeId: string;
         MatterCode: components["schemas"]["MatterCode"];
         /** @description Only matters of this department. */
         MatterDepartment: components["schemas"]["DepartmentCode"];
@@ -4048,6 +4119,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TicketState"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    issueHolderCode: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HolderCodeRequest"];
+            };
+        };
+        responses: {
+            /** @description Issued */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HolderCode"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    revokeHolderCode: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                codeId: components["parameters"]["CodeId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Revoked, or used before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HolderCodeState"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -5,6 +5,7 @@ import { certificatesWords } from './words-certificates.ts';
 import { demandsWords } from './words-demands.ts';
 import { erasureWords } from './words-erasure.ts';
 import { grantsWords } from './words-grants.ts';
+import { holderCodeWords } from './words-holder-codes.ts';
 import { mattersWords } from './words-matters.ts';
 import { registryWords } from './words-registry.ts';
 import { requestWords } from './words-request.ts';
@@ -15,6 +16,7 @@ export const problems: Readonly<Record<RefusalCode, ProblemWords>> = {
   ...registryWords,
   ...certificatesWords,
   ...grantsWords,
+  ...holderCodeWords,
   ...mattersWords,
   ...demandsWords,
   ...auditWords,

@@ -165,8 +165,8 @@ export const grantsWords = {
     status: 422,
     title: { en: 'Ticket cannot be issued', zh: '用证码不能签发' },
     detail: {
-      en: 'The time is past or too far ahead, or a statement is missing or out of place; context names the part.',
-      zh: '有效期已过或过长，或缺少持证主体声明、不应附声明；context 指明所在部分。',
+      en: "The time is past or too far ahead, or the holder's statement or code is missing, doubled or out of place; context names the part.",
+      zh: '有效期已过或过长，或缺少持证主体声明或授权码、重复提供、不应附带；context 指明所在部分。',
     },
     next: { en: 'Correct the part that context names.', zh: '请按 context 所示修改。' },
   },

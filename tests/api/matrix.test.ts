@@ -53,6 +53,11 @@ const strangers: Readonly<Record<Role, ApiClient>> = {
 const neighbours: Partial<Record<Role, ApiClient>> = {
   consumer: await registerOffice(hub, { clientId: 'second-school', departmentCode: education, roles: ['consumer'] }),
   issuer: await registerOffice(hub, { clientId: 'second-issuer', roles: ['issuer'] }),
+  portal: await registerOffice(hub, {
+    clientId: 'second-portal',
+    departmentCode: '11999900100000112K',
+    roles: ['portal'],
+  }),
 };
 /** Who shares the department of the client that applies. */
 const applicantsAdmin = await registerOffice(hub, {

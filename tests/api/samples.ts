@@ -343,6 +343,16 @@ const newTicket = (): Record<string, unknown> => ({
   types: [{ certificateTypeCode: demoTypes.residentIdCard, fields: ['name'] }],
 });
 
+/** A one-time code of the holder of `card` for the school. */
+const newCode = (): Record<string, unknown> => ({
+  holder: { type: card.body.holders[0]?.type, number: card.body.holders[0]?.number },
+  matterCode: purpose.matterCode,
+  departmentCode: education,
+  certificateTypeCodes: [demoTypes.residentIdCard],
+  fields: ['name'],
+  minutes: 5,
+});
+
 /** A sound request for every operation, made anew each time; what it needs beforehand it does itself. */
 export const samples: Readonly<Record<OperationId, Make>> = {
   getLiveness: plain(),
@@ -441,6 +451,12 @@ export const samples: Readonly<Record<OperationId, Make>> = {
     const reply = world.client('school-enrolment').post('/v1/tickets', newTicket());
     const { ticketId } = await expectAnswer<{ ticketId: string }>(reply, 201);
     return { params: { ticketId }, body: { reason: 'test' } };
+  },
+  issueHolderCode: plain({ body: newCode() }),
+  revokeHolderCode: async (world) => {
+    const reply = world.client('citizen-portal').post('/v1/holder-codes', newCode());
+    const { codeId } = await expectAnswer<{ codeId: string }>(reply, 201);
+    return { params: { codeId }, body: { reason: 'test' } };
   },
   listMatters: plain({ query: `departmentCode=${education}&limit=2` }),
   registerMatter: async () => ({ body: newMatter() }),

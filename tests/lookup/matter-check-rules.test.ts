@@ -222,13 +222,23 @@ await t.test('words: every reason has them in both languages, within the bounds 
     { field: 'f', is: 'same_as_party', party: 'applicant' },
   ] as const;
   const reasons = [
-    ...(['in_force', 'not_found', 'not_in_force', 'not_yet_sealed', 'quota_used_up', 'paper_only'] as const).map(
-      (code) => ({ code, ...about }),
-    ),
+    ...(
+      [
+        'in_force',
+        'not_found',
+        'not_in_force',
+        'not_yet_sealed',
+        'ticket_needed',
+        'quota_used_up',
+        'paper_only',
+      ] as const
+    ).map((code) => ({ code, ...about })),
     { code: 'other_issuer' as const, ...about, issuedBy: Array.from({ length: 50 }, (_, i) => `D${i}`) },
-    ...(['grant_required', 'grant_expired', 'grant_suspended', 'grant_revoked', 'ticket_required'] as const).map(
-      (refusal) => ({ code: 'permission_missing' as const, ...about, refusal }),
-    ),
+    ...(['grant_required', 'grant_expired', 'grant_suspended', 'grant_revoked'] as const).map((refusal) => ({
+      code: 'permission_missing' as const,
+      ...about,
+      refusal,
+    })),
     ...conditions.map((condition) => ({ code: 'condition_not_met' as const, ...about, condition })),
   ];
   const texts = reasons.map((reason) => reasonWords(reason, { matter, names }));

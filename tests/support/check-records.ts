@@ -470,6 +470,7 @@ const countedTables = [
   'certificate_types',
   'grants',
   'tickets',
+  'holder_codes',
   'grant_applications',
   'demands',
   'status_entries',

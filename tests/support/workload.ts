@@ -167,6 +167,14 @@ export function ticketBody(n: number) {
   return { purpose, level: 'fields', holder, types, statement };
 }
 
+/** What a portal asks a one-time code for, and an office a ticket on it: of the `n`th person, for the school. */
+const codeBody = (n: number) => ({
+  holder: { type: '111', number: personOf(n).idNumber },
+  matterCode: question({}).purpose.matterCode,
+  departmentCode: '11999900100000075D',
+  certificateTypeCodes: [demoTypes.residencePermit],
+});
+
 /** A lookup as an approval system asks it. */
 export const question = (about: object, overrides: object = {}) => ({
   purpose: {
@@ -520,6 +528,37 @@ export const writeKinds: readonly WriteKind[] = [
     prepare: async (clients, n) => {
       const body = { answer: 'refused', ...reason, officer: reviewer };
       return post(`${await demand(clients, n)}/answers`, body, { ...body, answer: 'not_ours' });
+    },
+  },
+  {
+    name: 'issueHolderCode',
+    clientId: 'citizen-portal',
+    status: 201,
+    rows: { ...isOne, holder_codes: 1 },
+    prepare: async (_clients, n) =>
+      post('/v1/holder-codes', codeBody(n), { ...codeBody(n), certificateTypeCodes: [demoTypes.residentIdCard] }),
+  },
+  {
+    name: 'issueTicket on the holder’s code',
+    clientId: 'school-enrolment',
+    status: 201,
+    rows: { ...isOne, tickets: 1 },
+    prepare: async (clients, n) => {
+      const issued = clients('citizen-portal').post('/v1/holder-codes', codeBody(n));
+      const { code: holderCode } = await expectAnswer<{ code: string }>(issued, 201);
+      const { statement: _, ...body } = ticketBody(n);
+      return post('/v1/tickets', { ...body, holderCode }, { ...body, holderCode, uses: 2 });
+    },
+  },
+  {
+    name: 'revokeHolderCode',
+    clientId: 'citizen-portal',
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => {
+      const issued = clients('citizen-portal').post('/v1/holder-codes', codeBody(n));
+      const { codeId } = await expectAnswer<{ codeId: string }>(issued, 201);
+      return post(`/v1/holder-codes/${codeId}/revocations`, reason, otherReason);
     },
   },
   {
