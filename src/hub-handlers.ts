@@ -72,7 +72,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
   const findType = async (code: string): Promise<(LookupType & ApplicableType) | undefined> => {
     const found = (await catalogue.read()).newest(code);
     if (found === undefined) return undefined;
-    const { name, ownerDepartmentCode } = found.type;
+    const { name, ownerDepartmentCode, decidedBy } = found.type;
     const fields = grantableFields(found.type);
     const sensitive = fields.filter((field) => field.class === 'sensitive');
     return {
@@ -80,6 +80,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       ownerDepartmentCode,
       fieldNames: fields.map((field) => field.name),
       sensitiveFieldNames: sensitive.map((field) => field.name),
+      ...(decidedBy !== undefined && { decidedBy }),
     };
   };
   const rolesOf = async (clientId: string): Promise<readonly string[] | undefined> => {
@@ -191,6 +192,10 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       findType,
       isDemandFor: (input) => isDemandFor(demandList, input),
       dueAfter,
+      dueAfter: (at) => endOfDay(addDays(dayOf(at, cityTimeZone), config.decisionDays), cityTimeZone),
+      names,
+      signForm: (payload) => signCompactJws({ signer: keys.answer, typ: 'certhub-grant-application+jwt', payload }),
+      issuer,
     }),
     ...holderCodeHandlers({
       ...change,

@@ -48,6 +48,8 @@ export interface CertificateTypeDefinition {
   readonly fields: readonly FieldDefinition[];
   readonly validity: ValidityRule;
   readonly reviewRequired: boolean;
+  /** Who decides on grants; the city when absent. */
+  readonly decidedBy?: 'city' | 'province';
 }
 
 /** One version of a type; certificates keep the version under which they were pushed. */

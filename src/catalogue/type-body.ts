@@ -13,6 +13,7 @@ export interface CertificateTypeBody {
   standardFields: FieldBody[];
   validity: { kind: 'permanent' | 'limited' | 'either'; maxMonths?: number };
   reviewRequired: boolean;
+  decidedBy?: 'city' | 'province';
   createdAt: string;
 }
 
@@ -45,5 +46,6 @@ export const typeBody = (type: CertificateType): CertificateTypeBody => ({
   standardFields: standardFields.map(fieldBody),
   validity: { ...type.validity },
   reviewRequired: type.reviewRequired,
+  ...(type.decidedBy !== undefined && { decidedBy: type.decidedBy }),
   createdAt: type.createdAt.toISOString(),
 });

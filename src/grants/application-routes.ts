@@ -1,11 +1,14 @@
 import type { Handlers } from '../http/handlers.ts';
-import { type GrantApplication, type GrantScope, isOverdue } from './application.ts';
+import type { GrantScope } from './application.ts';
+import { applicationBody } from './application-body.ts';
 import { type ApplyDeps, applyForGrant } from './apply-for-grant.ts';
 import { type DecideDeps, decideApplication } from './decide-application.ts';
-import { listApplications, type ReadApplicationsDeps, readApplication } from './read-applications.ts';
+import { enterProvinceDecision } from './enter-province-decision.ts';
+import { listApplications, readApplication } from './read-applications.ts';
+import { type ProvinceFormDeps, readProvinceForm } from './read-province-form.ts';
 import { type WithdrawDeps, withdrawApplication } from './withdraw-application.ts';
 
-export type ApplicationRoutesDeps = ApplyDeps & DecideDeps & WithdrawDeps & ReadApplicationsDeps;
+export type ApplicationRoutesDeps = ApplyDeps & DecideDeps & WithdrawDeps & ProvinceFormDeps;
 
 interface ScopeBody extends Omit<GrantScope, 'validUntil'> {
   readonly validUntil?: string;
@@ -14,27 +17,7 @@ const scopeFrom = ({ validUntil, ...scope }: ScopeBody): GrantScope => ({
   ...scope,
   ...(validUntil !== undefined && { validUntil: new Date(validUntil) }),
 });
-const scopeBody = ({ validUntil, fields, matters, legalBases, ...rest }: GrantScope) => ({
-  ...rest,
-  fields: [...fields],
-  matters: [...matters],
-  legalBases: [...legalBases],
-  ...(validUntil !== undefined && { validUntil: validUntil.toISOString() }),
-});
-
-function toContract(application: GrantApplication, at: Date) {
-  const { wanted, allowed, createdAt, dueAt, history, ...rest } = application;
-  return {
-    ...rest,
-    wanted: scopeBody(wanted),
-    ...(allowed !== undefined && { allowed: scopeBody(allowed) }),
-    createdAt: createdAt.toISOString(),
-    dueAt: dueAt.toISOString(),
-    overdue: isOverdue(application, at),
-    history: history.map((step) => ({ ...step, at: step.at.toISOString() })),
-  };
-}
-type Body = ReturnType<typeof toContract>;
+type Body = ReturnType<typeof applicationBody>;
 
 /** As it stands in the database: a UUID may be written in capitals. */
 const idOf = ({ applicationId }: { readonly applicationId: string }) => ({
@@ -49,6 +32,8 @@ type ApplicationOperation =
   | 'applyForGrant'
   | 'getGrantApplication'
   | 'decideGrantApplication'
+  | 'getProvinceForm'
+  | 'enterProvinceDecision'
   | 'withdrawGrantApplication';
 
 /** Contract ↔ domain for applications. */
@@ -56,12 +41,12 @@ export function applicationHandlers(deps: ApplicationRoutesDeps): Pick<Handlers,
   return {
     listGrantApplications: async ({ query, caller, receivedAt }) => {
       const { items, next } = await listApplications(deps, query, { caller, at: receivedAt });
-      const body = items.map((application) => toContract(application, receivedAt));
+      const body = items.map((application) => applicationBody(application, receivedAt));
       return { status: 200, body: { items: body, ...(next !== undefined && { next }) } };
     },
     getGrantApplication: async ({ params, caller, receivedAt }) => {
       const application = await readApplication(deps, { ...idOf(params), caller });
-      return { status: 200, body: toContract(application, receivedAt) };
+      return { status: 200, body: applicationBody(application, receivedAt) };
     },
     applyForGrant: async ({ body, headers, caller, requestId, receivedAt }) => {
       const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
@@ -74,27 +59,40 @@ export function applicationHandlers(deps: ApplicationRoutesDeps): Pick<Handlers,
       };
       const answer = await applyForGrant(deps, wish, call, (made) => ({
         status: 201,
-        body: toContract(made, receivedAt),
+        body: applicationBody(made, receivedAt),
       }));
       return { status: 201, body: answer.body as Body };
     },
-    decideGrantApplication: async ({ params, body, headers, caller, requestId, receivedAt }) => {
-      const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
-      const { allowed, ...rest } = body;
-      const verdict = { ...rest, ...idOf(params), ...(allowed !== undefined && { allowed: scopeFrom(allowed) }) };
-      const answer = await decideApplication(deps, verdict, call, (decided) => ({
-        status: 200,
-        body: toContract(decided, receivedAt),
-      }));
-      return { status: 200, body: answer.body as Body };
+    decideGrantApplication: deciding(deps, decideApplication),
+    enterProvinceDecision: deciding(deps, enterProvinceDecision),
+    getProvinceForm: async ({ params, caller, receivedAt }) => {
+      const { applicationId } = idOf(params);
+      const form = await readProvinceForm(deps, { applicationId, caller, at: receivedAt });
+      return { status: 200, body: { applicationId, form } };
     },
     withdrawGrantApplication: async ({ params, body, headers, caller, requestId, receivedAt }) => {
       const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
       const answer = await withdrawApplication(deps, { ...idOf(params), reason: body.reason }, call, (withdrawn) => ({
         status: 200,
-        body: toContract(withdrawn, receivedAt),
+        body: applicationBody(withdrawn, receivedAt),
       }));
       return { status: 200, body: answer.body as Body };
     },
   };
 }
+
+type Deciding = Parameters<Handlers['decideGrantApplication']>[0];
+
+/** Both decisions say the same. */
+const deciding =
+  (deps: ApplicationRoutesDeps, decide: typeof enterProvinceDecision) =>
+  async ({ params, body, headers, caller, requestId, receivedAt }: Omit<Deciding, 'operation'>) => {
+    const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
+    const { allowed, ...rest } = body;
+    const verdict = { ...rest, ...idOf(params), ...(allowed !== undefined && { allowed: scopeFrom(allowed) }) };
+    const answer = await decide(deps, verdict, call, (decided) => ({
+      status: 200,
+      body: applicationBody(decided, receivedAt),
+    }));
+    return { status: 200 as const, body: answer.body as Body };
+  };

@@ -108,7 +108,7 @@ const columns = [
   'created_at',
   'mac',
 ] as const;
-const open = ['awaiting_owner', 'awaiting_hub'] as const satisfies readonly ApplicationState[];
+const open = ['awaiting_owner', 'awaiting_hub', 'prepared'] as const satisfies readonly ApplicationState[];
 
 export async function insertApplication(
   trx: Transaction<Tables>,

@@ -18,12 +18,13 @@ export interface GrantScope {
   readonly validUntil?: Date;
 }
 
-export type ApplicationState = 'awaiting_owner' | 'awaiting_hub' | 'granted' | 'refused' | 'withdrawn';
+/** `prepared`: everything is decided here, and the province's hub has to decide. */
+export type ApplicationState = 'awaiting_owner' | 'awaiting_hub' | 'prepared' | 'granted' | 'refused' | 'withdrawn';
 export type HubDecides = 'never' | 'also' | 'alone';
 
 /** Something that happened to an application. Officers stand in the records alone. */
 export interface ApplicationStep {
-  readonly step: 'applied' | 'approved' | 'refused' | 'withdrawn';
+  readonly step: 'applied' | 'approved' | 'refused' | 'withdrawn' | 'approved_by_province' | 'refused_by_province';
   readonly at: Date;
   readonly departmentCode: string;
   readonly clientId: string;
@@ -64,11 +65,13 @@ export interface ApplicableType {
   /** Names of all its fields, the standard ones included. */
   readonly fieldNames: readonly string[];
   readonly sensitiveFieldNames: readonly string[];
+  /** Who decides on its grants in the end; the city when absent. */
+  readonly decidedBy?: 'city' | 'province';
 }
 
 /** Whether somebody still has to decide. */
 export const isOpen = ({ state }: Pick<GrantApplication, 'state'>): boolean =>
-  state === 'awaiting_owner' || state === 'awaiting_hub';
+  state === 'awaiting_owner' || state === 'awaiting_hub' || state === 'prepared';
 
 /** Whether the pending decision is late. */
 export const isOverdue = (application: GrantApplication, at: Date): boolean =>
@@ -109,12 +112,23 @@ export function judgeDecider(application: GrantApplication, caller: Caller): Ref
     return new Refusal('decider_must_differ', { rule: 'same_department' });
   }
   const isOwner = caller.roles.includes('grantor') && caller.department === ownerDepartmentCode;
-  const isTurn = state === 'awaiting_owner' ? isOwner : caller.roles.includes('admin');
+  const isTurn = state === 'awaiting_owner' ? isOwner : state === 'awaiting_hub' && caller.roles.includes('admin');
   if (!isTurn) return new Refusal('application_closed', { state });
   if (history.some((step) => step.step === 'approved' && step.clientId === caller.clientId)) {
     return new Refusal('decider_must_differ', { rule: 'same_client' });
   }
   return undefined;
+}
+
+/** Why an administrator may not enter the province's decision; undefined when it may. Nobody does for its own department. */
+export function judgeEntry(
+  { state, departmentCode, clientId }: GrantApplication,
+  caller: Pick<Caller, 'department' | 'clientId'>,
+): Refusal | undefined {
+  if (state !== 'prepared') return new Refusal('application_closed', { state });
+  return caller.department === departmentCode || caller.clientId === clientId
+    ? new Refusal('decider_must_differ', { rule: 'same_department' })
+    : undefined;
 }
 
 /** From when a grant would hold, and when that is decided. */
@@ -203,8 +217,9 @@ export const ended = (
 ): GrantApplication => ({ ...application, state, history: [...application.history, step] });
 
 /**
- * The application after an approval. The hub decides last; it does so also when the type has changed since and what is allowed is
- * sensitive by now. `granted` alone lets a grant be made.
+ * The application after an approval. Of the city the hub decides last; it does so also when the type has changed since and what is
+ * allowed is sensitive by now. Where the province decides on the type, the city's last approval only prepares the application for it.
+ * `granted` alone lets a grant be made.
  */
 export function approved(
   application: GrantApplication,
@@ -214,25 +229,27 @@ export function approved(
 ): GrantApplication {
   const history = [...application.history, step];
   const next = { ...application, allowed, history };
-  if (application.state === 'awaiting_hub') return { ...next, state: 'granted' };
-  const { departmentCode, hubDecides } = application;
+  const { state, departmentCode, hubDecides } = application;
+  if (state === 'prepared') return { ...next, state: 'granted' };
+  const decidedHere: GrantApplication =
+    type.decidedBy === 'province' ? { ...next, state: 'prepared', dueAt: nextDueAt } : { ...next, state: 'granted' };
+  if (state === 'awaiting_hub') return decidedHere;
   const isHubToo = hubDecides !== 'never' || hubDecidesOn(departmentCode, type, allowed) !== 'never';
-  return isHubToo
-    ? { ...next, hubDecides: 'also', state: 'awaiting_hub', dueAt: nextDueAt }
-    : { ...next, state: 'granted' };
+  return isHubToo ? { ...next, hubDecides: 'also', state: 'awaiting_hub', dueAt: nextDueAt } : decidedHere;
 }
 
 /** From when the grant of an application holds: when the one it renews ends, or at once. */
 export const beginsAt = (renewed: Grant | undefined, at: Date): Date =>
   renewed !== undefined && renewed.revokedAt === undefined && at < renewed.validUntil ? renewed.validUntil : at;
 
-/** The grant that a granted application leads to, under the reference of the department that decided: the owner, or the hub alone. */
+/** The grant that a granted application leads to, under the reference of who decided: the province, the owner, or the hub alone. */
 export function grantOf(
   { applicationId, clientId, certificateTypeCode, renews, history }: GrantApplication,
   { validUntil: _asked, ...allowed }: GrantScope,
   { grantId, validUntil, begins, at }: Period & { readonly grantId: GrantId; readonly validUntil: Date },
 ): Grant {
-  const decision = history.find(({ step }) => step === 'approved');
+  const decision =
+    history.find(({ step }) => step === 'approved_by_province') ?? history.find(({ step }) => step === 'approved');
   if (decision?.decisionReference === undefined) throw new Error('nobody approved the application');
   return {
     ...allowed,

@@ -47,6 +47,23 @@ export interface ApplicationVerdict {
   readonly officer: Officer;
 }
 
+/** Whose decision it is. */
+export interface DecisionKind {
+  readonly operation: 'decideGrantApplication' | 'enterProvinceDecision';
+  /** Why this caller may not make it now. */
+  readonly judge: (application: GrantApplication, caller: Call['caller']) => Refusal | undefined;
+  readonly steps: {
+    readonly approve: Extract<ApplicationStep['step'], 'approved' | 'approved_by_province'>;
+    readonly refuse: Extract<ApplicationStep['step'], 'refused' | 'refused_by_province'>;
+  };
+}
+
+const ownDecision: DecisionKind = {
+  operation: 'decideGrantApplication',
+  judge: judgeDecider,
+  steps: { approve: 'approved', refuse: 'refused' },
+};
+
 /** What the registry says of type and client while the decision is made. */
 interface Facts {
   readonly type: ApplicableType | undefined;
@@ -54,7 +71,7 @@ interface Facts {
 }
 
 /**
- * Decides on an application; the last approval it needs makes the grant in the same transaction. Of two deciders at once one waits for
+ * Decides on an application, or enters what was decided elsewhere; the last approval it needs makes the grant in the same transaction. Of two deciders at once one waits for
  * the other's row and then finds it is not its turn. Refuses `application_unknown`, `application_closed` (context.state: not this
  * caller's turn), `decider_must_differ` (context.rule: same_department, same_client), `decision_wider`, `grant_invalid`, and what is
  * gone since it was applied for: `client_unknown`, `certificate_type_unknown`, `field_unknown`.
@@ -64,18 +81,19 @@ export async function decideApplication(
   verdict: ApplicationVerdict,
   call: Call & { readonly idempotencyKey: string },
   present: (application: GrantApplication) => WriteAnswer,
+  { operation, judge, steps }: DecisionKind = ownDecision,
 ): Promise<WriteAnswer> {
   const { caller, idempotencyKey, at } = call;
   const { applicationId, decision, reason, decisionReference, officer } = verdict;
   const content = { ...verdict, allowed: JSON.parse(JSON.stringify(verdict.allowed ?? null)) as unknown };
   return deps.write(
-    { caller, operation: 'decideGrantApplication', idempotencyKey, content },
+    { caller, operation, idempotencyKey, content },
     {
       prepare: () => factsOf(deps, verdict),
       apply: async (trx, facts) => {
         const found = await lockApplication(trx, deps, applicationId);
         if (found === undefined || !maySeeApplication(caller, found)) throw new Refusal('application_unknown');
-        const refusal = judgeDecider(found, caller);
+        const refusal = judge(found, caller);
         if (refusal !== undefined) throw refusal;
         const step = {
           at,
@@ -86,12 +104,12 @@ export async function decideApplication(
         };
         const decided =
           decision === 'refuse'
-            ? ended(found, 'refused', { ...step, step: 'refused' })
-            : await approve({ trx, deps, facts, verdict, found }, { ...step, step: 'approved' });
+            ? ended(found, 'refused', { ...step, step: steps.refuse })
+            : await approve({ trx, deps, facts, verdict, found }, { ...step, step: steps.approve });
         await updateApplication(trx, deps, decided);
         await deps.recordIn(trx, {
           kind: 'registry',
-          action: 'decideGrantApplication',
+          action: operation,
           outcome: 'done',
           caller: { clientId: caller.clientId, department: caller.department, keyId: caller.keyId },
           officer,

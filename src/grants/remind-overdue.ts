@@ -11,18 +11,26 @@ export interface RemindDeps extends ApplicationStoreDeps {
   };
 }
 
-/** Logs, for each owner department, how many applications for its types wait too long for it and for the hub. Numbers only. */
+/** Logs, for each owner department, how many applications for its types wait too long for it, for the hub and for the province. Numbers only. */
 export async function remindOfOverdue(deps: RemindDeps, at: Date): Promise<void> {
-  const counts = new Map<string, { owner: number; hub: number }>();
+  const counts = new Map<string, { owner: number; hub: number; province: number }>();
   for (const { ownerDepartmentCode, state } of await overdueApplications(deps.db.kysely, deps, at)) {
-    const { owner, hub } = counts.get(ownerDepartmentCode) ?? { owner: 0, hub: 0 };
-    const isOwner = state === 'awaiting_owner';
-    counts.set(ownerDepartmentCode, isOwner ? { owner: owner + 1, hub } : { owner, hub: hub + 1 });
+    const count = counts.get(ownerDepartmentCode) ?? { owner: 0, hub: 0, province: 0 };
+    if (state === 'awaiting_owner') count.owner += 1;
+    else if (state === 'prepared') count.province += 1;
+    else count.hub += 1;
+    counts.set(ownerDepartmentCode, count);
   }
-  for (const [department, { owner, hub }] of [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [department, { owner, hub, province }] of [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const name = await deps.departmentName(department);
     deps.log.warn(
-      { department: name ?? 'unknown', count: owner + hub, awaitingOwner: owner, awaitingHub: hub },
+      {
+        department: name ?? 'unknown',
+        count: owner + hub + province,
+        awaitingOwner: owner,
+        awaitingHub: hub,
+        awaitingProvince: province,
+      },
       'decisions on applications for grants are overdue',
     );
   }

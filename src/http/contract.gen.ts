@@ -658,9 +658,49 @@ export interface paths {
         put?: never;
         /**
          * Decide on an application
-         * @description Grantors of the owner department first; administrators where the hub has to decide. Never by the department that applied, and never both decisions by one client. `allowed` narrows what was applied for (and, at the second decision, what the first allowed); wider is refused. One refusal ends the application; the last approval it needs makes the grant.
+         * @description Grantors of the owner department first; administrators where the hub has to decide. Never by the department that applied, and never both decisions by one client. `allowed` narrows what was applied for (and, at the second decision, what the first allowed); wider is refused. One refusal ends the application; the last approval it needs makes the grant, or, where the province decides on the type, prepares the application for its hub (`prepared`).
          */
         post: operations["decideGrantApplication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grant-applications/{applicationId}/province-form": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a prepared application as a signed form for the province's hub
+         * @description While the application is `prepared`. A compact JWS (`typ` `certhub-grant-application+jwt`), signed with a key of `/.well-known/jwks.json`, with the claims `iss`, `iat`, `format` (`certhub-grant-application/1`), `application` (as `getGrantApplication` words it), `certificateType` and `departments` (codes with their names), and `approvals` (the steps so far that approved it). Officers are not in it.
+         */
+        get: operations["getProvinceForm"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grant-applications/{applicationId}/province-decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter what the province's hub decided on a prepared application
+         * @description By an administrator, never of the department that applied. `decisionReference` is the province's; `allowed` narrows what was prepared, wider is refused. An approval makes the grant for the copies here, a refusal ends the application.
+         */
+        post: operations["enterProvinceDecision"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1543,6 +1583,11 @@ export interface components {
             fields: components["schemas"]["FieldDefinition"][];
             validity: components["schemas"]["ValidityRule"];
             reviewRequired: boolean;
+            /**
+             * @description Who decides on grants - the city without it; `province` for types that are used across regions (授权审批层级).
+             * @enum {string}
+             */
+            decidedBy?: "city" | "province";
         };
         CertificateType: {
             certificateTypeCode: components["schemas"]["CertificateTypeCode"];
@@ -1560,6 +1605,11 @@ export interface components {
             standardFields: components["schemas"]["FieldDefinition"][];
             validity: components["schemas"]["ValidityRule"];
             reviewRequired: boolean;
+            /**
+             * @description Who decides on grants - the city without it; `province` for types that are used across regions (授权审批层级).
+             * @enum {string}
+             */
+            decidedBy?: "city" | "province";
             createdAt: components["schemas"]["Time"];
         };
         CertificateTypePage: {
@@ -1810,8 +1860,11 @@ export interface components {
             decisionReference: components["schemas"]["Text"];
             officer: components["schemas"]["Officer"];
         };
-        /** @enum {string} */
-        GrantApplicationState: "awaiting_owner" | "awaiting_hub" | "granted" | "refused" | "withdrawn";
+        /**
+         * @description `prepared`: everything is decided here, and the hub of the province has to decide.
+         * @enum {string}
+         */
+        GrantApplicationState: "awaiting_owner" | "awaiting_hub" | "prepared" | "granted" | "refused" | "withdrawn";
         GrantApplication: {
             /** Format: uuid */
             applicationId: string;
@@ -1847,13 +1900,19 @@ export interface components {
             /** @description Oldest first. Officers stand in the records, not here. */
             history: {
                 /** @enum {string} */
-                step: "applied" | "approved" | "refused" | "withdrawn";
+                step: "applied" | "approved" | "refused" | "withdrawn" | "approved_by_province" | "refused_by_province";
                 at: components["schemas"]["Time"];
                 departmentCode: components["schemas"]["DepartmentCode"];
                 clientId: components["schemas"]["ClientId"];
                 reason?: string;
                 decisionReference?: string;
             }[];
+        };
+        ProvinceForm: {
+            /** Format: uuid */
+            applicationId: string;
+            /** @description The form, a compact JWS. */
+            form: string;
         };
         GrantApplicationPage: {
             items: components["schemas"]["GrantApplication"][];
@@ -4025,6 +4084,59 @@ export interface operations {
         };
         responses: {
             /** @description Decided */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantApplication"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getProvinceForm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                applicationId: components["parameters"]["ApplicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Form */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProvinceForm"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    enterProvinceDecision: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                applicationId: components["parameters"]["ApplicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantApplicationVerdict"];
+            };
+        };
+        responses: {
+            /** @description Entered */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -34,6 +34,7 @@ const allowedFields: ReadonlySet<string> = new Set([
   'department',
   'awaitingOwner',
   'awaitingHub',
+  'awaitingProvince',
 ]);
 
 // Digits in ASCII and in full width, as people type them.

@@ -154,15 +154,31 @@ export const approval = { decision: 'approve', reason: 'test', decisionReference
 /** Applies for a grant as the school does; answers the application's id. */
 export async function applicationIn(
   world: World,
-  state: 'awaiting_owner' | 'awaiting_hub',
+  state: 'awaiting_owner' | 'awaiting_hub' | 'prepared',
   wish: Record<string, unknown> = newWish(state === 'awaiting_hub' ? { fields: ['idNumber'] } : {}),
 ): Promise<string> {
+  if (state === 'prepared') return preparedApplication(world);
   const applying = world.client('school-enrolment').post('/v1/grant-applications', wish);
   const { applicationId } = await expectAnswer<{ applicationId: string }>(applying, 201);
   if (state === 'awaiting_hub') {
     const path = `/v1/grant-applications/${applicationId}/decisions`;
     await expectAnswer(world.client('psb-grants').post(path, approval), 200);
   }
+  return applicationId;
+}
+
+/** Applies as the school does for a new type that the province decides on, and has it approved here. */
+async function preparedApplication(world: World): Promise<string> {
+  const type: Record<string, unknown> = { ...newType(), decidedBy: 'province' };
+  await expectAnswer(world.client('hub-admin').post('/v1/certificate-types', type), 201);
+  const { certificateTypeCode } = type;
+  const applicationId = await applicationIn(
+    world,
+    'awaiting_owner',
+    newWish({ fields: ['note'] }, { certificateTypeCode }),
+  );
+  const path = `/v1/grant-applications/${applicationId}/decisions`;
+  await expectAnswer(world.client('psb-grants').post(path, approval), 200);
   return applicationId;
 }
 
@@ -440,6 +456,11 @@ export const samples: Readonly<Record<OperationId, Make>> = {
   getGrantApplication: async (world) => ({ params: { applicationId: await applicationIn(world, 'awaiting_owner') } }),
   decideGrantApplication: async (world, who) => ({
     params: { applicationId: await applicationIn(world, who === 'admin' ? 'awaiting_hub' : 'awaiting_owner') },
+    body: approval,
+  }),
+  getProvinceForm: async (world) => ({ params: { applicationId: await applicationIn(world, 'prepared') } }),
+  enterProvinceDecision: async (world) => ({
+    params: { applicationId: await applicationIn(world, 'prepared') },
     body: approval,
   }),
   withdrawGrantApplication: async (world) => ({

@@ -247,7 +247,14 @@ await t.test('invariant 2: whose role and department answer for a grant, and for
       anyCaller,
       fc.constantFrom(...departments),
       fc.constantFrom(...departments),
-      fc.constantFrom<ApplicationState>('awaiting_owner', 'awaiting_hub', 'granted', 'refused', 'withdrawn'),
+      fc.constantFrom<ApplicationState>(
+        'awaiting_owner',
+        'awaiting_hub',
+        'prepared',
+        'granted',
+        'refused',
+        'withdrawn',
+      ),
       fc.option(fc.constantFrom('school', 'desk', 'other'), { nil: undefined }),
       async ({ known }, caller, owner, applicant, state, approver) => {
         await mustRead(known, caller, owner);
