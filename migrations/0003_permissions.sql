@@ -154,6 +154,8 @@ create table holder_codes (
 );
 revoke all on holder_codes from public;
 grant select, insert, update on holder_codes to certhub_service;
+-- What has ended is forgotten after a while: its box holds whom it was for.
+grant delete on tickets, holder_codes to certhub_service;
 
 revoke all on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets from public;
 grant select on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets to certhub_service;

@@ -16,6 +16,7 @@ import { type Write, writer } from './db/write.ts';
 import { type Registry, type Trust, watchRegistry, watchTrust } from './departments/registry.ts';
 import { type CurrentGrants, watchGrants } from './grants/current-grants.ts';
 import { remindHourly } from './grants/remind-overdue.ts';
+import { forgetEnded, keptDays } from './grants/ticket-store.ts';
 import { purgeUsage, usageDays } from './grants/usage-store.ts';
 import type { Keys } from './signing/key-store.ts';
 import { canonicalJson } from './verification/canonical-json.ts';
@@ -56,12 +57,14 @@ export interface Core extends Basis {
 
 const upkeepMs = 3_600_000;
 
-/** Puts the capabilities together. Opens the months to come for records and forgets old Idempotency-Keys and usage, now and every hour. */
+/** Puts the capabilities together. Opens the months to come for records and forgets old Idempotency-Keys, usage, tickets and
+ * one-time codes, now and every hour. */
 export async function assembleCore(basis: Basis): Promise<Core> {
   const { config, db, reservedDb, keys, log, now } = basis;
   const upkeep = async (): Promise<void> => {
     await ensurePartitions(db);
     await purgeIdempotencyKeys(db, new Date(now().getTime() - idempotencyDays * 86_400_000));
+    await forgetEnded(db, new Date(now().getTime() - keptDays * 86_400_000));
     await purgeUsage(db, addDays(dayOf(now(), config.cityTimeZone), -usageDays));
   };
   await upkeep();

@@ -7,7 +7,6 @@ import { transaction } from '../db/transaction.ts';
 import { allClients } from '../departments/client-store.ts';
 import { allDepartments } from '../departments/store.ts';
 import { listRootRows, listSealRows } from '../departments/trust-store.ts';
-import { checkApplications } from '../grants/application-store.ts';
 import { loadGrants } from '../grants/store.ts';
 import type { Keys } from '../signing/key-store.ts';
 
@@ -26,7 +25,6 @@ export async function readRegistryNow(db: Database, keys: Keys): Promise<Registr
       const clients = await allClients(trx, deps);
       const seals = await listSealRows(trx, deps);
       const { grants, tampered: wrongGrants } = await loadGrants(trx, keys);
-      await checkApplications(trx, deps);
       for (const row of wrongGrants) tampered.push({ table: 'grants', row });
       return {
         tampered,

@@ -5,6 +5,7 @@ import { countFindings } from '../audit/fsck/fsck-findings.ts';
 import type { FsckState } from '../audit/fsck/fsck-state.ts';
 import { certificateCheck, statusCheck } from '../certificates/check-certificates.ts';
 import { readConfig } from '../config.ts';
+import { permissionChecks } from '../grants/check-permissions.ts';
 import { loadKeys } from '../signing/key-store.ts';
 import { type LogPolicy, parseLogPolicy } from '../verification/log-policy.ts';
 import type { CommandIo } from './command-io.ts';
@@ -19,8 +20,8 @@ export const help = `certhub fsck: proves the audit log of a live hub against it
   certhub fsck [--state FILE] [--json] [--from YYYY-MM] [--until YYYY-MM] [--late SECONDS] [--policy FILE] [--witness-lag MINUTES]
 
   Bodies against commitments and leaves, search columns against bodies, leaves against tiles, roots and signed checkpoints, cosignatures,
-  the queue, month seals, erasures, and what certificates and registry say against what was recorded. It reads under the service's
-  role and changes nothing; what is appended while it runs is no finding.
+  the queue, month seals, erasures, what certificates and registry say against what was recorded, and tickets, one-time codes and
+  applications against the hub's keys. It reads under the service's role and changes nothing; what is appended while it runs is no finding.
 
   --state FILE      keeps how far it came; started again with the same file after Ctrl-C or a crash, it goes on there
   --json            the report as JSON
@@ -134,7 +135,7 @@ async function check(options: Options, io: CommandIo, signal: AbortSignal): Prom
         keys,
         now: () => new Date(),
         registry: () => readRegistryNow(db, keys),
-        further: [certificateCheck({ db, box: keys.box }), statusCheck(db)],
+        further: [certificateCheck({ db, box: keys.box }), statusCheck(db), ...permissionChecks({ db, keys })],
       },
       {
         origin: config.logOrigin,
@@ -262,6 +263,7 @@ function textOf(state: FsckState, policy: LogPolicy | undefined, isRange: boolea
   const lines = [
     `log ${state.origin ?? '(none yet)'}: ${figures.leaves} leaves, ${trail.checkpoints} checkpoints`,
     `records: ${figures.records} looked at, ${figures.opened} whole, ${figures.erased} erased by right`,
+    ...permissionLines(state),
     ...(isRange && figures.records === 0 && state.step === 'done'
       ? ['no record of these months: --from and --until leave nothing to open']
       : []),
@@ -279,6 +281,13 @@ function textOf(state: FsckState, policy: LogPolicy | undefined, isRange: boolea
   // Names of places come from the database, which is what is in doubt.
   return lines.map((line) => `${printable(line)}\n`).join('');
 }
+
+const permissionLines = ({ step, figures: { rows } }: FsckState): string[] =>
+  step === 'done'
+    ? [
+        `${rows['tickets']} tickets, ${rows['holder_codes']} one-time codes, ${rows['grant_applications']} applications looked at`,
+      ]
+    : [];
 
 function witnessText({ newest, witnessed, unchecked }: FsckState['trail'], policy: LogPolicy | undefined): string {
   if (policy === undefined) return 'cosignatures not checked: no policy';

@@ -3,6 +3,7 @@ import type { Tables } from '../db/tables.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
 import type { ApplicationState, ApplicationStep, GrantApplication, GrantScope } from './application.ts';
 import type { RowMacs } from './store.ts';
+import type { RowPage } from './ticket-store.ts';
 
 /**
  * Table grant_applications. Every row bears the hub's MAC over its columns: nobody approves by SQL. What officials wrote in their own
@@ -197,13 +198,22 @@ export async function overdueApplications(
   return rows.flatMap((row) => fromRow(deps, row) ?? []);
 }
 
-/** Which rows of the table were not written by the hub; each is reported. For the self-check. */
-export async function checkApplications(trx: Transaction<Tables>, deps: ApplicationStoreDeps): Promise<void> {
-  const rows = await trx
+/** Looks at so many applications behind an id, for the self-check. */
+export async function checkApplicationPage(
+  db: Kysely<Tables>,
+  keys: ApplicationKeys,
+  { after, limit }: { readonly after: string; readonly limit: number },
+): Promise<RowPage> {
+  const rows = await db
     .selectFrom('grant_applications')
     .select([...columns])
+    .where('application_id', '>', after)
+    .orderBy('application_id')
+    .limit(limit)
     .execute();
-  for (const row of rows) fromRow(deps, row);
+  const wrong: string[] = [];
+  for (const row of rows) fromRow({ keys, tampered: (_table, id) => void wrong.push(id) }, row);
+  return { rows: rows.length, wrong, last: rows.at(-1)?.application_id };
 }
 
 /** Which applications to list. */

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 import { Refusal } from '../errors.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
 import type { HolderCodeScope } from './holder-code.ts';
-import type { TicketBox } from './ticket-store.ts';
+import { pageOf, type RowPage, type TicketBox } from './ticket-store.ts';
 
 type CodeRow = Tables['holder_codes'];
 
@@ -116,4 +116,24 @@ export async function revokeHolderCodeRow(
   if (row.revoked_at !== null) return 'revoked';
   await trx.updateTable('holder_codes').set({ revoked_at: at }).where('code_id', '=', codeId).execute();
   return 'open';
+}
+
+/** Looks at so many codes behind an id, for the self-check. */
+export async function checkHolderCodePage(
+  db: Kysely<Tables>,
+  box: TicketBox,
+  { after, limit }: { readonly after: string; readonly limit: number },
+): Promise<RowPage> {
+  const rows = await db
+    .selectFrom('holder_codes')
+    .selectAll()
+    .where('code_id', '>', after)
+    .orderBy('code_id')
+    .limit(limit)
+    .execute();
+  return pageOf(
+    rows,
+    ({ code_id }) => code_id,
+    (row) => opened(box, row),
+  );
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 import { Refusal } from '../errors.ts';
@@ -138,4 +138,63 @@ export async function revokeTicketRow(
   if (row.revoked_at !== null) return false;
   await trx.updateTable('tickets').set({ revoked_at: at }).where('ticket_id', '=', ticketId).execute();
   return true;
+}
+
+/** A page of rows as the self-check looked at them, in order of their ids. */
+export interface RowPage {
+  readonly rows: number;
+  /** Ids of those that the hub did not write as they stand. */
+  readonly wrong: readonly string[];
+  readonly last: string | undefined;
+}
+
+/** Looks at so many tickets behind an id, for the self-check. */
+export async function checkTicketPage(
+  db: Kysely<Tables>,
+  box: TicketBox,
+  { after, limit }: { readonly after: string; readonly limit: number },
+): Promise<RowPage> {
+  const rows = await db
+    .selectFrom('tickets')
+    .selectAll()
+    .where('ticket_id', '>', after)
+    .orderBy('ticket_id')
+    .limit(limit)
+    .execute();
+  return pageOf(
+    rows,
+    ({ ticket_id }) => ticket_id,
+    (row) => open(box, row),
+  );
+}
+
+/** A page of rows, each opened; one whose `open` refuses was not written by the hub as it stands. */
+export function pageOf<Row>(rows: readonly Row[], idOf: (row: Row) => string, open: (row: Row) => unknown): RowPage {
+  const wrong = rows.filter((row) => {
+    try {
+      open(row);
+      return false;
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'stored_data_tampered') return true;
+      throw error;
+    }
+  });
+  const last = rows.at(-1);
+  return { rows: rows.length, wrong: wrong.map(idOf), last: last && idOf(last) };
+}
+
+/** For so many days after its end a ticket, or a holder's code, says when it was used up; its records stay longer. */
+export const keptDays = 30;
+const purgeRows = 2_000;
+
+/** Forgets tickets and one-time codes that ended before that time, in small deletes: their boxes hold whom they were for. */
+export async function forgetEnded(db: Pick<Database, 'query'>, before: Date): Promise<void> {
+  for (const table of ['tickets', 'holder_codes'] as const) {
+    const statement = {
+      name: `${table}_purge`,
+      text: `delete from ${table} where ctid = any(array(
+        select ctid from ${table} where expires_at < $1 limit ${purgeRows})) returning 1`,
+    };
+    while ((await db.query(statement, [before])).length === purgeRows);
+  }
 }

@@ -12,6 +12,7 @@ import { expectAnswer } from '../../src/cli/demo/load.ts';
 import { personOf } from '../../src/cli/demo/people.ts';
 import { readRegistryNow } from '../../src/cli/fsck-registry.ts';
 import { connect, type Database } from '../../src/db/database.ts';
+import { permissionChecks } from '../../src/grants/check-permissions.ts';
 import { cosign } from '../../src/signing/note-sign.ts';
 import { keySigner } from '../../src/signing/signer.ts';
 import { type LogPolicy, parseLogPolicy } from '../../src/verification/log-policy.ts';
@@ -71,7 +72,7 @@ export const checkAll = (
       keys,
       now: () => new Date(),
       registry: () => readRegistryNow(db, keys),
-      further: [certificateCheck({ db, box: keys.box }), statusCheck(db)],
+      further: [certificateCheck({ db, box: keys.box }), statusCheck(db), ...permissionChecks({ db, keys })],
     },
     { origin: logOrigin, ...options },
   );

@@ -41,6 +41,8 @@ export interface FsckFigures {
   opened: number;
   /** Of these, erased by right. */
   erased: number;
+  /** Rows that each step looked at, once it is over. */
+  rows: { readonly [step: string]: number };
   /** Wall time of all runs together, ms. */
   elapsedMs: number;
 }
@@ -58,6 +60,6 @@ export const newState = (
   treeIsWhole: true,
   trail: noTrail(),
   registry: {},
-  figures: { leaves: 0, records: 0, opened: 0, erased: 0, elapsedMs: 0 },
+  figures: { leaves: 0, records: 0, opened: 0, erased: 0, rows: {}, elapsedMs: 0 },
   findings: noFindings(),
 });

@@ -30,6 +30,7 @@ export async function fsck(deps: FsckDeps, options: FsckOptions = {}): Promise<F
 async function takePage(state: FsckState, step: FsckStep, next: string): Promise<void> {
   const { found, rows, after } = await step.page(state.after);
   for (const each of found) take(state, each);
+  if (after === undefined) state.figures.rows = { ...state.figures.rows, [step.name]: state.rows + rows };
   state.rows = after === undefined ? 0 : state.rows + rows;
   state.after = after ?? null;
   if (after === undefined) state.step = next;
