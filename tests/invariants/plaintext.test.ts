@@ -7,6 +7,7 @@ import { demoTypes, type PushBody } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
 import { idNumberOf, type Person } from '../../src/cli/demo/people.ts';
 import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
+import { newType } from '../api/samples.ts';
 import { checkStore } from '../support/check-records.ts';
 import { ownCluster, runSql } from '../support/database.ts';
 import { exampleKeys, startHub } from '../support/start-hub.ts';
@@ -23,6 +24,7 @@ import {
   permitOf,
   question,
   until,
+  wishBody,
 } from '../support/workload.ts';
 
 // Canaries: people, companies, cases and officers that are nowhere else in the repository, sent through every operation. Afterwards
@@ -304,6 +306,66 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
       anyone.post('/v1/verifications', { certificateIdentifier: one.idNumber, faceValues: right }),
     );
 
+    // A ticket on a one-time code, a matter checked under it, and an application prepared for the province.
+    const admin = over('hub-admin');
+    const holder = byNumber(one).holder;
+    const consent = { holder, matterCode: purpose.matterCode, departmentCode: '11999900100000075D' };
+    const secrets: string[] = [];
+    const codes: string[] = [];
+    for (const what of ['a code', 'another code']) {
+      const issuing = over('citizen-portal').post('/v1/holder-codes', consent);
+      await step(what, issuing);
+      const { code, codeId } = (await issuing).body as { code: string; codeId: string };
+      secrets.push(code, code.replaceAll('-', ''));
+      codes.push(codeId);
+    }
+    const wanted = { certificateTypeCode: demoTypes.residencePermit, fields: permitFields.slice(0, 2) };
+    const ticketing = school.post('/v1/tickets', {
+      purpose,
+      level: 'fields',
+      holder,
+      types: [wanted],
+      holderCode: secrets[0],
+    });
+    await step('a ticket on the code', ticketing);
+    const { ticket } = (await ticketing).body as { ticket: string };
+    secrets.push(ticket);
+    await step(
+      'revoke the other code',
+      over('citizen-portal').post(`/v1/holder-codes/${codes[1] ?? ''}/revocations`, { reason }),
+    );
+    const { matterCode, ...why } = purpose;
+    const words = (text: string) => ({ zh: text, en: text });
+    await step(
+      'a matter',
+      admin.post('/v1/matters', {
+        matterCode,
+        name: words('School enrolment'),
+        departmentCode: '11999900100000075D',
+        parties: [{ code: 'applicant', name: words('Applicant'), kind: 'person' }],
+        requirements: [
+          { code: 'home', name: words('Home'), legalGround: words('Article 12'), alternatives: [[wanted]] },
+        ],
+      }),
+    );
+    const checking = school.post(`/v1/matters/${matterCode}/checks`, {
+      ...why,
+      ticket,
+      parties: { applicant: holder },
+    });
+    await step('a check under the ticket', checking);
+    const provincial: Record<string, unknown> = { ...newType(), decidedBy: 'province' };
+    await step('a type of the province', admin.post('/v1/certificate-types', provincial));
+    const { certificateTypeCode } = provincial;
+    const wish = wishBody({ fields: ['note'] }, { certificateTypeCode, safeguards: reason, officer });
+    const applying = school.post('/v1/grant-applications', wish);
+    await step('apply for it', applying);
+    const application = `/v1/grant-applications/${((await applying).body as { applicationId: string }).applicationId}`;
+    const verdict = { decision: 'approve', reason, decisionReference: '示公授〔2026〕4号', officer: other };
+    await step('approve it', over('psb-grants').post(`${application}/decisions`, verdict));
+    await step('its form', school.get(`${application}/province-form`));
+    await step('enter the decision', admin.post(`${application}/province-decisions`, verdict));
+
     const auditor = over('audit-office');
     await step('audit by holder', auditor.post('/v1/audit/searches', { reason, ...byNumber(one) }));
     await step('audit by case', auditor.post('/v1/audit/searches', { reason, caseNumber }));
@@ -321,7 +383,16 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     }
     const revoke = { action: 'revoke', revocationReason: 'issued_in_error', reason, officer };
     await step('revoke', psb.post(`${next}/status-changes`, revoke));
-    t.ok(steps.length > 30);
+    t.ok(steps.length > 40);
+    for (const table of ['tickets', 'holder_codes', 'grant_applications', 'records', 'idempotency_keys']) {
+      const { rows } = await superuser(`select * from ${table}`);
+      const values = (rows as Record<string, unknown>[]).flatMap((row) => Object.values(row).map(bytesOf));
+      t.notOk(
+        values.some((value) => secrets.some((secret) => value.includes(secret))),
+        `${table} holds no secret`,
+      );
+    }
+    t.notOk(secrets.some((secret) => hub.logLines.join('').includes(secret)));
   });
 
   await t.test('everything that can be wrong, with them', async (t) => {

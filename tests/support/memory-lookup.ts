@@ -145,6 +145,7 @@ export function memoryLookup(known: Known, at: number): MemoryLookup {
       rowsFrom(({ identifier }) => identifier === id).map((row) => ({ ...row, sealed: true })),
     certificate_versions_of_series: () => [],
     seal_header: () => [{ header }],
+    unsealed_by_holder: () => [],
     ticket_by_hash: ([hash]) =>
       known.tickets
         .filter(({ secret }) => ticketHash(secret).equals(hash as Buffer))
