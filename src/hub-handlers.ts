@@ -192,7 +192,6 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       findType,
       isDemandFor: (input) => isDemandFor(demandList, input),
       dueAfter,
-      dueAfter: (at) => endOfDay(addDays(dayOf(at, cityTimeZone), config.decisionDays), cityTimeZone),
       names,
       signForm: (payload) => signCompactJws({ signer: keys.answer, typ: 'certhub-grant-application+jwt', payload }),
       issuer,
