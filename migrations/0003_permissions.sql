@@ -142,6 +142,7 @@ create table demands (
 insert into registry_versions (topic, version) values ('demands', 1);
 revoke all on demands from public;
 grant select, insert, update on demands to certhub_service;
+
 -- A holder's one-time code: its hash alone. The box holds what it allows and binds every column but used_at and revoked_at.
 create table holder_codes (
   code_id uuid primary key,
@@ -156,6 +157,28 @@ revoke all on holder_codes from public;
 grant select, insert, update on holder_codes to certhub_service;
 -- What has ended is forgotten after a while: its box holds whom it was for.
 grant delete on tickets, holder_codes to certhub_service;
+
+-- Faults of certificates that consumers and portals report, with what became of them. Whom one is about and everything that somebody
+-- wrote stands in the box, which binds every other column. fault_key: what is reported, keyed, so that nobody reports it twice.
+create table feedback (
+  feedback_id uuid primary key,
+  receipt_number text collate "C" not null unique,
+  client_id text collate "C" not null references clients (client_id),
+  owner_department_code text collate "C" not null,
+  kind text collate "C" not null,
+  state text collate "C" not null,
+  fault_key bytea not null,
+  due_at timestamptz not null,
+  created_at timestamptz not null,
+  box bytea not null
+);
+create index feedback_by_client on feedback (client_id, feedback_id);
+create index feedback_by_owner on feedback (owner_department_code, feedback_id);
+create index feedback_open on feedback (client_id, fault_key) where state = 'open';
+create index feedback_due on feedback (due_at) where state = 'open';
+create index feedback_by_time on feedback (created_at);
+revoke all on feedback from public;
+grant select, insert, update on feedback to certhub_service;
 
 revoke all on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets from public;
 grant select on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets to certhub_service;

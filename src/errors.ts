@@ -111,6 +111,13 @@ export const refusalCodes = [
   'demand_invalid',
   'quota_exceeded',
   'holder_or_identifier_required',
+  // faults of certificates
+  'feedback_unknown',
+  'feedback_invalid',
+  'feedback_exists',
+  'feedback_closed',
+  'feedback_not_mended',
+  'certificate_in_force',
   // erasure of records
   'erasure_unknown',
   'erasure_target_invalid',

@@ -15,10 +15,11 @@ import type { Pools } from './db/pools.ts';
 import { type Write, writer } from './db/write.ts';
 import { type Registry, type Trust, watchRegistry, watchTrust } from './departments/registry.ts';
 import { type CurrentGrants, watchGrants } from './grants/current-grants.ts';
-import { remindHourly } from './grants/remind-overdue.ts';
+import { remindHourly, remindOfOverdue } from './grants/remind-overdue.ts';
 import { forgetEnded, keptDays } from './grants/ticket-store.ts';
 import { purgeUsage, usageDays } from './grants/usage-store.ts';
 import type { Keys } from './signing/key-store.ts';
+import { remindOfFeedback } from './supervision/remind-feedback.ts';
 import { canonicalJson } from './verification/canonical-json.ts';
 import { sm2SelfTest } from './verification/suites.ts';
 
@@ -94,7 +95,12 @@ export async function assembleCore(basis: Basis): Promise<Core> {
   const registry = watchRegistry({ freshness, keys, tampered });
   const departmentName = async (code: string): Promise<string | undefined> =>
     (await registry.read()).departments.get(code)?.name.en;
-  const overdue = remindHourly({ db, keys, tampered, departmentName, log, now });
+  const reminding = { db, keys, tampered, departmentName, log };
+  const overdue = remindHourly({
+    reminders: [(at) => remindOfOverdue(reminding, at), (at) => remindOfFeedback(reminding, at)],
+    log,
+    now,
+  });
   const write = writer({
     db,
     box: {

@@ -10,7 +10,7 @@ import { demandHandlers } from './catalogue/demand-routes.ts';
 import { matterHandlers } from './catalogue/matter-routes.ts';
 import { isDemandFor } from './catalogue/read-demands.ts';
 import { catalogueHandlers } from './catalogue/routes.ts';
-import { addDays, dayOf, endOfDay, startOfDay } from './certificates/city-day.ts';
+import { addDays, dayOf, endOfDay, isCalendarDay, startOfDay } from './certificates/city-day.ts';
 import { certificatesHandlers } from './certificates/routes.ts';
 import { statusLists } from './certificates/status-list.ts';
 import { holdersOf } from './certificates/store.ts';
@@ -39,6 +39,9 @@ import type { LookupType } from './lookup/permitted-types.ts';
 import { lookupHandlers } from './lookup/routes.ts';
 import { isExampleKey } from './signing/example-keys.ts';
 import { signCompactJws } from './signing/sd-jwt-issue.ts';
+import { drawNumber } from './supervision/feedback.ts';
+import { feedbackHandlers } from './supervision/feedback-routes.ts';
+import { pastUserHandlers } from './supervision/past-user-routes.ts';
 
 /** A record in no published checkpoint for so long: something is wrong with the sequencer or the witnesses. */
 const logBehindSeconds = 60;
@@ -199,7 +202,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     ...holderCodeHandlers({
       ...change,
       findType,
-      isDepartment: async (code) => (await registry.read()).departments.has(code),
+      isDepartment,
     }),
     ...ticketHandlers({
       ...change,
@@ -225,6 +228,20 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     }),
     ...logHandlers({ db, logOrigin: config.logOrigin, hubKeys: keys.hubKeys }),
     ...receiptHandlers({ db, keys, record }),
+    ...feedbackHandlers({
+      ...change,
+      db,
+      record,
+      catalogue,
+      current: grants,
+      dueAfter,
+      day: (at) => dayOf(at, cityTimeZone),
+      startOfDay: (day) => startOfDay(day, cityTimeZone),
+      addDays,
+      isDay: isCalendarDay,
+      drawNumber,
+    }),
+    ...pastUserHandlers({ db, keys, tampered, record, names }),
     ...erasureHandlers({
       write,
       recordIn,

@@ -4,8 +4,8 @@ import type { Generated } from 'kysely';
  * Every table, once. Owners (a test searches each store for tables it does not own):
  * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types, matters, demands ·
  * certificates/: certificates, certificate_versions, certificate_events, seal_headers, status_lists, status_entries ·
- * grants/: grants, grant_usage, grant_officer_usage, grant_holder_usage, grant_applications, tickets,
- * holder_codes ·
+ * grants/: grants, grant_usage, grant_officer_usage, grant_holder_usage, grant_applications, tickets, holder_codes ·
+ * supervision/: feedback ·
  * audit/: records, log_queue, log_queue_refused, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature, record_months,
  * erasures, erasure_approvals, erasure_executions, record_releases, key_events ·
  * db/: registry_versions, idempotency_keys, schema_migrations.
@@ -81,6 +81,18 @@ export interface Tables {
     expires_at: Date;
     used_at: Date | null;
     revoked_at: Date | null;
+    box: Buffer;
+  };
+  feedback: {
+    feedback_id: string;
+    receipt_number: string;
+    client_id: string;
+    owner_department_code: string;
+    kind: string;
+    state: string;
+    fault_key: Buffer;
+    due_at: Date;
+    created_at: Date;
     box: Buffer;
   };
   matters: { code: string; version: number; definition: Buffer; created_at: Date; mac: Buffer };

@@ -5,10 +5,7 @@ export interface RemindDeps extends ApplicationStoreDeps {
   readonly db: Pick<Database, 'kysely'>;
   /** English name of a department: its code would be censored in the log like every USCC. */
   readonly departmentName: (code: string) => Promise<string | undefined>;
-  readonly log: {
-    warn(facts: object, message: string): void;
-    error(facts: object, message: string): void;
-  };
+  readonly log: { warn(facts: object, message: string): void };
 }
 
 /** Logs, for each owner department, how many applications for its types wait too long for it, for the hub and for the province. Numbers only. */
@@ -42,12 +39,21 @@ export interface OverdueReminder {
   stop(): void;
 }
 
-/** Reminds every hour, beginning an hour from now. */
-export function remindHourly(deps: RemindDeps & { readonly now: () => Date }): OverdueReminder {
-  const remind = (): Promise<void> =>
-    remindOfOverdue(deps, deps.now()).catch((error: unknown) =>
-      deps.log.error({ err: error }, 'overdue applications could not be counted'),
-    );
+/** Reminds every hour of everything that is late, beginning an hour from now. One reminder that fails keeps back no other. */
+export function remindHourly({
+  reminders,
+  log,
+  now,
+}: {
+  readonly reminders: readonly ((at: Date) => Promise<void>)[];
+  readonly log: { error(facts: object, message: string): void };
+  readonly now: () => Date;
+}): OverdueReminder {
+  const remind = async (): Promise<void> => {
+    for (const each of reminders) {
+      await each(now()).catch((error: unknown) => log.error({ err: error }, 'what is overdue could not be counted'));
+    }
+  };
   const timer = setInterval(() => void remind(), 3_600_000).unref();
   return { remind, stop: () => clearInterval(timer) };
 }

@@ -485,6 +485,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/certificates/{certificateIdentifier}/past-users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Who used a certificate that is withdrawn by now
+         * @description Systems that were answered with this version before it was suspended, revoked or superseded, by matter, so that they can be told; of one that is in force nobody is told who uses it (`certificate_in_force`). Taken from the records, each of them proved. Lookups under secrecy are left out until their release. Which cases it were, each system finds among its own records (`/v1/receipts/searches`). Each page is a question of its own: send the same body with `after` = `next`.
+         */
+        post: operations["listPastUsers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/status-lists/{listId}": {
         parameters: {
             query?: never;
@@ -1249,6 +1269,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/receipts/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which certificates you relied on were withdrawn since
+         * @description Of the certificates that this client was answered with in a time of at most 92 days, those that were suspended, revoked or superseded since, known from its own records alone. Which version is newer, a lookup says, under a grant. A page may hold fewer than `limit` and yet have a `next`.
+         */
+        post: operations["listChangedCertificates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/records/{recordId}/releases": {
         parameters: {
             query?: never;
@@ -1283,6 +1323,90 @@ export interface paths {
          * @description For the citizens' portal, on behalf of the person it has authenticated (or of the organisation, or of who lawfully acts for either): everything about this holder, newest first, with a sentence that can be read. What belongs to other people is not in it, officials included. Lookups under secrecy show from their release on. The report is a record itself. Each page is a report of its own: send the same body with `after` = `next`.
          */
         post: operations["getAccessReport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List reported faults
+         * @description Newest first, without anything personal. Consumers and portals see their own, issuers those that their department has to answer, administrators and auditors all of them. `due` picks open ones by their deadline.
+         */
+        get: operations["listFeedback"];
+        put?: never;
+        /**
+         * Report a missing, wrong or unreadable certificate
+         * @description The department that has to answer is taken from the certificate identifier; for what is missing it is the issuer you name, or the only one there is, otherwise the owner of the type. No certificate is looked up: the report is received in the same way whether or not there is one. An office names the officer and, to report a certificate as missing, has a grant for the type; a portal names the holder it has authenticated. While a report of yours about the same fault is open, another is refused with `feedback_exists`. Who objects to an answer reports again with `follows`. Name the lookup in which the fault was seen (`recordId`): what is under secrecy then stays so.
+         */
+        post: operations["reportFault"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/feedback/{feedbackId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one report with its history
+         * @description In full for the client that made it and for issuers of the department that has to answer; administrators and auditors see it without holder, explanation, reasons and whatever else may name people. Reading it in full shows in the holder's report.
+         */
+        get: operations["getFeedback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/feedback/{feedbackId}/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer a report, or pass it on
+         * @description The first final answer counts. What it claims is checked: `corrected` names a later version in force that was sealed after the report, `issued` a valid certificate of this type and holder, and at `revoked` the reported version is revoked; otherwise `feedback_not_mended` says what is expected. `refused` takes a reason. `forwarded` passes what is missing on to another issuer of the type, which has not had it before and gets a deadline of its own.
+         */
+        post: operations["answerFeedback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/feedback-counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of reported faults, per department
+         * @description Of the reports made on days of the city, half-open and at most 366; the last 92 when not said. Issuers see their own department.
+         */
+        get: operations["countFeedback"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1361,7 +1485,7 @@ export interface components {
             error_description?: string;
         };
         /** @enum {string} */
-        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "holder_code_invalid" | "holder_code_unknown" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
+        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "holder_code_invalid" | "holder_code_unknown" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "feedback_unknown" | "feedback_invalid" | "feedback_exists" | "feedback_closed" | "feedback_not_mended" | "certificate_in_force" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
         Health: {
             /** @enum {string} */
             status: "ok" | "failing";
@@ -2462,6 +2586,8 @@ export interface components {
             [key: string]: unknown;
         };
         OwnReceiptSearch: {
+            /** @description Only records of this version of a certificate. */
+            certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
             /** @description Recorded at or after. */
             from?: components["schemas"]["Time"];
             /** @description Recorded before. */
@@ -2493,6 +2619,213 @@ export interface components {
         };
         OwnReceiptPage: {
             items: components["schemas"]["OwnReceipt"][];
+            next?: string;
+            /**
+             * Format: uuid
+             * @description The record of this question.
+             */
+            recordId: string;
+        };
+        /**
+         * @description 缺证 / 错证 / 加载失败
+         * @enum {string}
+         */
+        FaultKind: "missing" | "wrong" | "unreadable";
+        /** @enum {string} */
+        FeedbackState: "open" | "corrected" | "issued" | "revoked" | "refused";
+        /** @description For people, like `20261122-0471193-K`: day, number and a check character (ISO 7064, MOD 37-36). */
+        ReceiptNumber: string;
+        FaultReport: {
+            kind: components["schemas"]["FaultKind"];
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            /** @description Of what is wrong or unreadable, the version that was seen. */
+            certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
+            /** @description Whose certificate is missing; a portal always names the holder it has authenticated. */
+            holder?: components["schemas"]["Holder"];
+            /** @description Of what is missing, the issuer that should have it. */
+            issuerDepartmentCode?: components["schemas"]["DepartmentCode"];
+            /** @description Fields that are said to be wrong or unreadable. */
+            fields?: components["schemas"]["FieldName"][];
+            explanation: components["schemas"]["Text"];
+            matterCode?: components["schemas"]["MatterCode"];
+            caseNumber?: string;
+            /**
+             * Format: uuid
+             * @description The record of the lookup in which it was seen; one of your own.
+             */
+            recordId?: string;
+            /** @description The number under which a citizen complained. */
+            publicReference?: string;
+            /**
+             * Format: uuid
+             * @description A report of yours that was answered, if you object to the answer.
+             */
+            follows?: string;
+            officer?: components["schemas"]["Officer"];
+        };
+        FeedbackAnswer: {
+            /** @enum {string} */
+            outcome: "corrected" | "issued" | "revoked" | "refused" | "forwarded";
+            /** @description With `corrected` and `issued`: the certificate that mends it. */
+            certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
+            /** @description With `forwarded`: another issuer of the type. */
+            departmentCode?: components["schemas"]["DepartmentCode"];
+            reason: components["schemas"]["Text"];
+            officer: components["schemas"]["Officer"];
+        };
+        FeedbackOutline: {
+            /** Format: uuid */
+            feedbackId: string;
+            receiptNumber: components["schemas"]["ReceiptNumber"];
+            kind: components["schemas"]["FaultKind"];
+            state: components["schemas"]["FeedbackState"];
+            clientId: components["schemas"]["ClientId"];
+            /** @description The department that reports. */
+            departmentCode: components["schemas"]["DepartmentCode"];
+            /** @description The department that has to answer. */
+            ownerDepartmentCode: components["schemas"]["DepartmentCode"];
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
+            /** Format: uuid */
+            follows?: string;
+            createdAt: components["schemas"]["Time"];
+            /** @description When the answer is due. */
+            dueAt: components["schemas"]["Time"];
+            overdue: boolean;
+        };
+        FeedbackPage: {
+            items: components["schemas"]["FeedbackOutline"][];
+            next?: string;
+        };
+        Feedback: {
+            /** Format: uuid */
+            feedbackId: string;
+            receiptNumber: components["schemas"]["ReceiptNumber"];
+            kind: components["schemas"]["FaultKind"];
+            state: components["schemas"]["FeedbackState"];
+            clientId: components["schemas"]["ClientId"];
+            /** @description The department that reports. */
+            departmentCode: components["schemas"]["DepartmentCode"];
+            /** @description The department that has to answer. */
+            ownerDepartmentCode: components["schemas"]["DepartmentCode"];
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
+            fields?: components["schemas"]["FieldName"][];
+            matterCode?: components["schemas"]["MatterCode"];
+            /** Format: uuid */
+            follows?: string;
+            createdAt: components["schemas"]["Time"];
+            /** @description When the answer is due. */
+            dueAt: components["schemas"]["Time"];
+            overdue: boolean;
+            explanation?: string;
+            holder?: components["schemas"]["Holder"];
+            caseNumber?: string;
+            /** Format: uuid */
+            recordId?: string;
+            publicReference?: string;
+            /** @description Who reports. Who answers stands in the records. */
+            officer?: components["schemas"]["Officer"];
+            /** @description Oldest first. */
+            history: {
+                /** @enum {string} */
+                step: "reported" | "forwarded" | "answered";
+                at: components["schemas"]["Time"];
+                departmentCode: components["schemas"]["DepartmentCode"];
+                clientId: components["schemas"]["ClientId"];
+                /** @enum {string} */
+                outcome?: "corrected" | "issued" | "revoked" | "refused";
+                /** @description The certificate that mends it. */
+                certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
+                reason?: string;
+                /** @description Whom it was passed on to. */
+                to?: components["schemas"]["DepartmentCode"];
+                /** @description The deadline of this step. */
+                dueAt?: components["schemas"]["Time"];
+            }[];
+        };
+        FeedbackCounts: {
+            from: components["schemas"]["Date"];
+            until: components["schemas"]["Date"];
+            items: {
+                ownerDepartmentCode: components["schemas"]["DepartmentCode"];
+                open: number;
+                /** @description Of those open, past the deadline. */
+                overdue: number;
+                answered: {
+                    corrected: number;
+                    issued: number;
+                    revoked: number;
+                    refused: number;
+                };
+                /** @description Passed on to another department. */
+                forwarded: number;
+                /** @description Answered or passed on within the deadline. */
+                inTime: number;
+                /** @description The same after it. */
+                late: number;
+            }[];
+        };
+        PastUserSearch: {
+            /** @description Answered at or after. */
+            from?: components["schemas"]["Time"];
+            /** @description Answered before. */
+            until?: components["schemas"]["Time"];
+            after?: string;
+            /** @description At most this many users (default 50). */
+            limit?: number;
+        };
+        /** @description Records that say more, but cannot be read. */
+        Unreadable: {
+            /** @description Their bodies were erased. */
+            erased: number;
+            /** @description They, or the certificate, fail their check; this has been reported. */
+            tampered: number;
+        };
+        PastUserPage: {
+            certificateIdentifier: components["schemas"]["CertificateIdentifier"];
+            /** @enum {string} */
+            status: "suspended" | "revoked" | "superseded";
+            items: {
+                department: components["schemas"]["NamedDepartment"];
+                system: components["schemas"]["NamedSystem"];
+                matterCode: string;
+                /** @description How often it was answered. */
+                uses: number;
+                firstAt: components["schemas"]["Time"];
+                lastAt: components["schemas"]["Time"];
+            }[];
+            unreadable: components["schemas"]["Unreadable"];
+            next?: string;
+            /**
+             * Format: uuid
+             * @description The record of this question.
+             */
+            recordId: string;
+        };
+        ChangedCertificateSearch: {
+            /** @description Certificates that you were answered with at or after. */
+            from: components["schemas"]["Time"];
+            /** @description And before; now when not said. At most 92 days later. */
+            until?: components["schemas"]["Time"];
+            /** @description Only those withdrawn at or after. */
+            changedFrom?: components["schemas"]["Time"];
+            after?: string;
+            /** @description At most this many certificates (default 50). */
+            limit?: number;
+        };
+        ChangedCertificatePage: {
+            items: {
+                certificateIdentifier: components["schemas"]["CertificateIdentifier"];
+                /** @enum {string} */
+                status: "suspended" | "revoked" | "superseded";
+                changedAt: components["schemas"]["Time"];
+                hasNewerVersion: boolean;
+                /** @description How often you were answered with it in that time. */
+                uses: number;
+                lastUseAt: components["schemas"]["Time"];
+            }[];
+            unreadable: components["schemas"]["Unreadable"];
             next?: string;
             /**
              * Format: uuid
@@ -2879,7 +3212,7 @@ export interface components {
              * @description What was done.
              * @enum {string}
              */
-            about?: "lookup" | "matter_check" | "verification" | "certificate" | "department_read" | "audit" | "report";
+            about?: "lookup" | "matter_check" | "verification" | "certificate" | "department_read" | "fault" | "past_users" | "audit" | "report";
             /** @description The operationId of what was done. */
             action?: string;
             /** @enum {string} */
@@ -3003,6 +3336,19 @@ export interface components {
         GapState: components["schemas"]["GapState"];
         /** @description Only certificates in this state. */
         QueueState: "pending_review" | "returned" | "approved";
+        FeedbackId: string;
+        /** @description Only reports in this state. */
+        FeedbackState: components["schemas"]["FeedbackState"];
+        /** @description Only reports of this kind. */
+        FaultKind: components["schemas"]["FaultKind"];
+        /** @description Only open reports that are past their deadline (`overdue`), or will be within three days (`soon`). */
+        FeedbackDue: "soon" | "overdue";
+        /** @description Only the report with this receipt number. */
+        ReceiptNumber: components["schemas"]["ReceiptNumber"];
+        /** @description The first day. */
+        FromDay: components["schemas"]["Date"];
+        /** @description The day after the last. */
+        UntilDay: components["schemas"]["Date"];
         ListId: number;
     };
     requestBodies: never;
@@ -3787,6 +4133,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Certificate"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPastUsers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                certificateIdentifier: components["parameters"]["CertificateIdentifier"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PastUserSearch"];
+            };
+        };
+        responses: {
+            /** @description Past users */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PastUserPage"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -4921,6 +5294,31 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    listChangedCertificates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedCertificateSearch"];
+            };
+        };
+        responses: {
+            /** @description Certificates that are withdrawn by now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedCertificatePage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     changeRelease: {
         parameters: {
             query?: never;
@@ -4971,6 +5369,147 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccessReport"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listFeedback: {
+        parameters: {
+            query?: {
+                /** @description Only reports in this state. */
+                state?: components["parameters"]["FeedbackState"];
+                /** @description Only reports of this kind. */
+                kind?: components["parameters"]["FaultKind"];
+                /** @description Only open reports that are past their deadline (`overdue`), or will be within three days (`soon`). */
+                due?: components["parameters"]["FeedbackDue"];
+                /** @description Only the report with this receipt number. */
+                receiptNumber?: components["parameters"]["ReceiptNumber"];
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Reports */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    reportFault: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FaultReport"];
+            };
+        };
+        responses: {
+            /** @description Received */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackOutline"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getFeedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                feedbackId: components["parameters"]["FeedbackId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feedback"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    answerFeedback: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                feedbackId: components["parameters"]["FeedbackId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeedbackAnswer"];
+            };
+        };
+        responses: {
+            /** @description Answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackOutline"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    countFeedback: {
+        parameters: {
+            query?: {
+                /** @description The first day. */
+                from?: components["parameters"]["FromDay"];
+                /** @description The day after the last. */
+                until?: components["parameters"]["UntilDay"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackCounts"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -4,6 +4,7 @@ import { auditWords } from './words-audit.ts';
 import { certificatesWords } from './words-certificates.ts';
 import { demandsWords } from './words-demands.ts';
 import { erasureWords } from './words-erasure.ts';
+import { feedbackWords } from './words-feedback.ts';
 import { grantsWords } from './words-grants.ts';
 import { holderCodeWords } from './words-holder-codes.ts';
 import { mattersWords } from './words-matters.ts';
@@ -21,6 +22,7 @@ export const problems: Readonly<Record<RefusalCode, ProblemWords>> = {
   ...demandsWords,
   ...auditWords,
   ...erasureWords,
+  ...feedbackWords,
 };
 
 /** A problem ready to send: RFC 9457, on the token endpoint with the members of RFC 6749 section 5.2. */

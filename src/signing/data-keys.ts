@@ -38,8 +38,8 @@ export interface MonthSecret {
 export const recordKeyKinds = { access: 1, certificate: 2, registry: 3, audit_read: 4 } as const;
 export type RecordKeyKind = keyof typeof recordKeyKinds;
 
-/** The axes of the audit log that hold a value of a person's case or of an officer. */
-export type SearchAxis = 'case' | 'officer';
+/** What is found again by a value that may be personal: a person's case or an officer in the audit log, the fault of a certificate. */
+export type SearchAxis = 'case' | 'officer' | 'fault';
 
 /** Keyed HMACs that stand for identifiers in the database: 1 byte generation ‖ 16 bytes. */
 export interface IndexKeys {
@@ -49,7 +49,7 @@ export interface IndexKeys {
   holderKeys(type: string, number: string): readonly Buffer[];
   /** All generations on file, retired ones included, newest first: for records, which are never rewritten. */
   everyHolderKey(type: string, number: string): readonly Buffer[];
-  /** The key of a case number or an officer under the newest generation. */
+  /** The key of a case number, an officer or a fault under the newest generation. */
   searchKey(axis: SearchAxis, value: string): Buffer;
   /** The same under all generations on file, newest first. */
   searchKeys(axis: SearchAxis, value: string): readonly Buffer[];
@@ -116,6 +116,7 @@ export function indexKeys(secrets: readonly NumberedSecret[]): IndexKeys {
     holder: keyedIndex(number, derive(secret, 'index/holder')),
     case: keyedIndex(number, derive(secret, 'index/case')),
     officer: keyedIndex(number, derive(secret, 'index/officer')),
+    fault: keyedIndex(number, derive(secret, 'index/fault')),
   }));
   const active = onFile.filter((key) => key.active);
   const [newest] = active;

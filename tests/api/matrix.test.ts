@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import t, { type Test } from 'tap';
 import type { ApiClient } from '../../src/cli/api-client.ts';
+import { expectAnswer } from '../../src/cli/demo/load.ts';
 import type { Operation } from '../../src/http/contract.ts';
 import type { Role } from '../../src/ids.ts';
 import { putGrant } from '../support/demo-samples.ts';
@@ -9,13 +10,17 @@ import { type Cell, permissionTable } from './permission-table.ts';
 import {
   certificateIn,
   education,
+  feedbackBy,
   newErasure,
+  newFault,
   newWish,
   type OperationId,
   pathOf,
   publicSecurity,
+  refusal,
   type Sample,
   samples,
+  secretLookup,
   textOf,
 } from './samples.ts';
 import {
@@ -176,7 +181,7 @@ await t.test(
     const stranger = { authorization: `Bearer ${await world.client('market-issuer').token()}` };
     const missing = '1.2.156.3005.2.11999900100000016A001.11999900100000016A.00000000000000000001.001.U';
     const about = operations.filter(({ path }) => path.startsWith('/v1/certificates/{'));
-    t.equal(about.length, 7);
+    t.equal(about.length, 8);
     for (const operation of about) {
       const operationId = operation.operationId as OperationId;
       const sample = await samples[operationId](world);
@@ -246,6 +251,27 @@ const ownSamples: Partial<Record<OperationId, (role: Role) => Promise<Sample>>> 
       params: { erasureId: (proposed.body as { erasureId: string }).erasureId },
       body: { officer: { id: `officer-${randomUUID()}`, name: '审计员' }, decision: 'approve', reason: 'test' },
     };
+  },
+  listFeedback: async (role) => {
+    await feedbackBy(world, role);
+    return { query: 'limit=200' };
+  },
+  countFeedback: async () => {
+    await feedbackBy(world);
+    return {};
+  },
+  reportFault: async (role) => {
+    if (role === 'consumer') return { body: newFault({ recordId: await secretLookup(world) }) };
+    const follows = await feedbackBy(world, role);
+    await expectAnswer(world.client('psb-issuer').post(`/v1/feedback/${follows}/answers`, refusal), 200);
+    return { body: newFault({ follows }, role) };
+  },
+  listChangedCertificates: async () => {
+    const certificateIdentifier = await certificateIn(world, 'valid');
+    await secretLookup(world);
+    const path = `/v1/certificates/${certificateIdentifier}/status-changes`;
+    await expectAnswer(world.client('psb-issuer').post(path, { action: 'suspend', reason: 'test' }), 200);
+    return samples.listChangedCertificates(world);
   },
   checkMatter: async () => {
     const sample = await samples.checkMatter(world);

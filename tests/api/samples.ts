@@ -9,7 +9,7 @@ import type { operations } from '../../src/http/contract.gen.ts';
 import type { Role } from '../../src/ids.ts';
 import { type KeySigner, keySigner } from '../../src/signing/signer.ts';
 import { issueX509 } from '../../src/signing/x509-issue.ts';
-import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
+import { composeCertificateIdentifier, usccCheckCharacter } from '../../src/verification/identifiers.ts';
 import { runSql } from '../support/database.ts';
 import { newGrant, pushOf } from '../support/demo-samples.ts';
 import { registerOffice } from '../support/inspection-office.ts';
@@ -269,6 +269,37 @@ export async function certificateIn(
   return certificateIdentifier;
 }
 
+export const cardHolder = { type: String(card.body.holders[0]?.type), number: String(card.body.holders[0]?.number) };
+
+/** The identifier of an identity card that nobody has. */
+export const strayCard = (): string =>
+  composeCertificateIdentifier({
+    typeCode: demoTypes.residentIdCard,
+    issuerCode: publicSecurity,
+    serial: String(700_000_000 + next()).padStart(20, '0'),
+    version: 1,
+  });
+
+/** A fault that nobody reported yet; as an office says it, or a portal. */
+export const newFault = (overrides: Record<string, unknown> = {}, who?: Role): Record<string, unknown> => ({
+  kind: 'wrong',
+  certificateTypeCode: demoTypes.residentIdCard,
+  certificateIdentifier: strayCard(),
+  fields: ['name'],
+  explanation: 'the name is misspelt',
+  ...(who === 'portal' ? { holder: cardHolder } : { officer: purpose.officer }),
+  ...overrides,
+});
+
+/** Reports a fault of an identity card; answers the id of the report. */
+export async function feedbackBy(world: World, who?: Role, fault = newFault({}, who)): Promise<string> {
+  const client = world.client(who === 'portal' ? 'citizen-portal' : 'school-enrolment');
+  const reported = expectAnswer<{ feedbackId: string }>(client.post('/v1/feedback', fault), 201);
+  return (await reported).feedbackId;
+}
+
+export const refusal = { outcome: 'refused', reason: 'it is as the person wrote it', officer: reviewer };
+
 /** Registers a system of the public security bureau; answers its name and its private key. */
 export async function registerClient(
   world: World,
@@ -436,6 +467,13 @@ export const samples: Readonly<Record<OperationId, Make>> = {
   sealCertificate: about('approved', { body: {} }),
   reviseCertificate: about('valid', { body: { ...card.body } }),
   changeCertificateStatus: about('valid', { body: { action: 'suspend', reason: 'test' } }),
+  listPastUsers: about('revoked', { body: { limit: 3 } }),
+  listChangedCertificates: plain({ body: { from: new Date(Date.now() - 86_400_000).toISOString() } }),
+  listFeedback: plain({ query: 'due=soon&kind=wrong&limit=2' }),
+  reportFault: async (_world, who) => ({ body: newFault({}, who) }),
+  getFeedback: async (world, who) => ({ params: { feedbackId: await feedbackBy(world, who) } }),
+  answerFeedback: async (world) => ({ params: { feedbackId: await feedbackBy(world) }, body: refusal }),
+  countFeedback: plain({ query: 'from=2026-01-01' }),
   getStatusList: async (world) => {
     await certificateIn(world, 'valid');
     return { params: { listId: '1' } };

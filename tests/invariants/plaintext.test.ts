@@ -381,8 +381,41 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     ] as const) {
       await step(path, over(clientId, false).get(path));
     }
+    const fault = {
+      kind: 'wrong',
+      certificateTypeCode: demoTypes.residencePermit,
+      certificateIdentifier: identifier,
+      holder: { type: '111', number: one.idNumber },
+      fields: ['name'],
+      explanation: '金丝雀的姓名有误',
+      matterCode: 'school-enrolment',
+      caseNumber,
+      publicReference: 'CANARYCASE-P',
+      officer,
+    };
+    const reported = school.post('/v1/feedback', fault);
+    await step('report a fault', reported);
+    const report = `/v1/feedback/${((await reported).body as { feedbackId: string }).feedbackId}`;
+    await step('read the report', psb.get(report));
+    await step('its outline', over('audit-office', false).get(report));
+    await step('list reports', over('psb-issuer', false).get('/v1/feedback'));
+    await step(
+      'report it as missing',
+      over('citizen-portal').post('/v1/feedback', {
+        kind: 'missing',
+        certificateTypeCode: demoTypes.residencePermit,
+        holder: { type: '111', number: one.idNumber },
+        explanation: '金丝雀的证照缺失',
+      }),
+    );
     const revoke = { action: 'revoke', revocationReason: 'issued_in_error', reason, officer };
     await step('revoke', psb.post(`${next}/status-changes`, revoke));
+    await step('answer the report', psb.post(`${report}/answers`, { outcome: 'revoked', reason, officer: other }));
+    await step('read the answer', school.get(report));
+    await step('its outline then', over('hub-admin', false).get(report));
+    await step('who used it', over('psb-issuer', false).post(`${next}/past-users`, {}));
+    const from = new Date(Date.now() - 86_400_000).toISOString();
+    await step('what changed', over('school-enrolment', false).post('/v1/receipts/changes', { from }));
     t.ok(steps.length > 40);
     for (const table of ['tickets', 'holder_codes', 'grant_applications', 'records', 'idempotency_keys']) {
       const { rows } = await superuser(`select * from ${table}`);
@@ -453,6 +486,18 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     }
     await wrong(psb.get(`/v1/certificates/${one.idNumber}`));
     await wrong(psb.get(`/v1/certificates?after=${one.idNumber}`));
+    await wrong(psb.get(`/v1/feedback?receiptNumber=${one.idNumber}`));
+    await wrong(psb.get(`/v1/feedback/${one.idNumber}`));
+    const fault = { kind: 'missing', certificateTypeCode: demoTypes.residencePermit, explanation: '金丝雀', officer };
+    for (const change of [
+      { holder: { type: '111', number: `${two.idNumber.slice(0, 17)}A` } },
+      { holder: { type: '111', number: two.idNumber }, issuerDepartmentCode: company },
+      { holder: { type: '111', number: two.idNumber }, fields: ['canaryOfficer'] },
+      { holder: { type: '001', number: company }, caseNumber },
+      { holder: { type: '111', number: two.idNumber }, certificateIdentifier: two.idNumber },
+    ]) {
+      await wrong(school.post('/v1/feedback', { ...fault, ...change }));
+    }
     await wrong(psb.get(`/v1/people/${one.idNumber}?name=${encodeURIComponent(one.name)}`));
     await wrong(psb.post('/v1/certificates', permit(three), `canary-${one.idNumber}`));
     await wrong(

@@ -17,6 +17,7 @@ import type { Grant } from '../../src/grants/grant.ts';
 import { loadGrants } from '../../src/grants/store.ts';
 import { idBytes } from '../../src/ids.ts';
 import type { Keys } from '../../src/signing/key-store.ts';
+import { listFeedbackRows } from '../../src/supervision/feedback-store.ts';
 import { unverifiedLeafKey } from '../../src/verification/certificate-status.ts';
 import { commitRecord } from '../../src/verification/commitment.ts';
 import { composeCertificateIdentifier } from '../../src/verification/identifiers.ts';
@@ -360,6 +361,7 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
 
   const applications = await proveApplications(trx, deps, grants);
   faults.push(...applications.faults);
+  const { items: reports } = await listFeedbackRows(trx, deps, { of: undefined, limit: 1_000_000 });
 
   const done = countBy(
     records.filter(({ kind, result, body }) => kind === 'registry' && result === 'done' && !isUnchanged(body)),
@@ -383,6 +385,8 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
     assignDemand: demandSteps.get('assigned') ?? 0,
     answerSupplyGap: demandSteps.get('answered') ?? 0,
     withdrawDemand: demandSteps.get('withdrawn') ?? 0,
+    reportFault: reports.length,
+    answerFeedback: reports.reduce((sum, { history }) => sum + history.length - 1, 0),
     revokeGrant: grants.filter(({ revokedAt }) => revokedAt !== undefined).length,
   };
   for (const [action, rows] of Object.entries(expected)) {
@@ -473,6 +477,7 @@ const countedTables = [
   'holder_codes',
   'grant_applications',
   'demands',
+  'feedback',
   'status_entries',
   'certificate_versions',
   'certificates',

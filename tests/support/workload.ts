@@ -13,7 +13,7 @@ import type { EmbeddedServer } from '../../src/db/embedded.ts';
 import { migrate, readMigrations } from '../../src/db/migrate.ts';
 import { keySigner } from '../../src/signing/signer.ts';
 import { issueX509, type X509Issuer } from '../../src/signing/x509-issue.ts';
-import { usccCheckCharacter } from '../../src/verification/identifiers.ts';
+import { composeCertificateIdentifier, usccCheckCharacter } from '../../src/verification/identifiers.ts';
 import { proveStore } from './check-records.ts';
 import { inDatabase, type TestDatabase } from './database.ts';
 import { holderStatement } from './holder-statement.ts';
@@ -173,6 +173,21 @@ const codeBody = (n: number) => ({
   matterCode: question({}).purpose.matterCode,
   departmentCode: '11999900100000075D',
   certificateTypeCodes: [demoTypes.residencePermit],
+});
+
+/** A fault of a residence permit that nobody has to have. */
+export const faultBody = (n: number, overrides: object = {}) => ({
+  kind: 'wrong',
+  certificateTypeCode: demoTypes.residencePermit,
+  certificateIdentifier: composeCertificateIdentifier({
+    typeCode: demoTypes.residencePermit,
+    issuerCode: exampleDepartments.publicSecurity,
+    serial: String(800_000_000 + n).padStart(20, '0'),
+    version: 1,
+  }),
+  explanation: '姓名有误',
+  officer: { id: 'officer-27', name: '陈受理' },
+  ...overrides,
 });
 
 /** A lookup as an approval system asks it. */
@@ -559,6 +574,25 @@ export const writeKinds: readonly WriteKind[] = [
       const issued = clients('citizen-portal').post('/v1/holder-codes', codeBody(n));
       const { codeId } = await expectAnswer<{ codeId: string }>(issued, 201);
       return post(`/v1/holder-codes/${codeId}/revocations`, reason, otherReason);
+    },
+  },
+  {
+    name: 'reportFault',
+    clientId: 'school-enrolment',
+    status: 201,
+    rows: { ...isOne, feedback: 1 },
+    prepare: async (_clients, n) => post('/v1/feedback', faultBody(n), faultBody(n, { kind: 'unreadable' })),
+  },
+  {
+    name: 'answerFeedback',
+    clientId: psb,
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => {
+      const reported = clients('school-enrolment').post('/v1/feedback', faultBody(1_000_000 + n));
+      const { feedbackId } = await expectAnswer<{ feedbackId: string }>(reported, 201);
+      const body = { outcome: 'refused', ...reason, officer: reviewer };
+      return post(`/v1/feedback/${feedbackId}/answers`, body, { ...body, ...otherReason });
     },
   },
   {

@@ -145,8 +145,12 @@ function aboutOf(body: RecordBody): About {
   if (body['kind'] === 'audit_read') return body['action'] === 'getAccessReport' ? 'report' : 'audit';
   if (body['action'] === 'lookUp') return 'lookup';
   if (body['action'] === 'checkMatter') return 'matter_check';
+  if (body['action'] === 'getFeedback') return 'fault';
+  if (body['action'] === 'listPastUsers') return 'past_users';
   return body['action'] === 'verify' ? 'verification' : 'department_read';
 }
+
+const statusOnly: readonly About[] = ['verification', 'past_users'];
 
 function seenOf(
   certificateIdentifier: string,
@@ -154,10 +158,10 @@ function seenOf(
 ): SeenCertificate[] {
   const parsed = parseCertificateIdentifier(certificateIdentifier);
   // What auditors and the reader read are records, not certificates.
-  if (!parsed.ok || about === 'audit' || about === 'report') return [];
+  if (!parsed.ok || about === 'audit' || about === 'report' || about === 'fault') return [];
   const { typeCode } = parsed.value;
   const named = { certificateIdentifier, ...namedType(names, typeCode) };
-  if (about !== 'lookup') return [{ ...named, seen: about === 'verification' ? 'status' : 'whole', fields: [] }];
+  if (about !== 'lookup') return [{ ...named, seen: statusOnly.includes(about) ? 'status' : 'whole', fields: [] }];
   if (textsOf(memberOf(body['detail'], 'notInForce')).includes(certificateIdentifier)) {
     return [{ ...named, seen: 'status', fields: [] }];
   }

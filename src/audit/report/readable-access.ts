@@ -7,7 +7,16 @@ export interface Bilingual {
 }
 
 /** What was done, as a citizen would ask: did somebody look, verify, issue, supervise, or did I ask for this report myself? */
-export type About = 'lookup' | 'matter_check' | 'verification' | 'certificate' | 'department_read' | 'audit' | 'report';
+export type About =
+  | 'lookup'
+  | 'matter_check'
+  | 'verification'
+  | 'certificate'
+  | 'department_read'
+  | 'fault'
+  | 'past_users'
+  | 'audit'
+  | 'report';
 
 /** One certificate of the reader and what became known of it. `fields` are the titles of its fields. */
 export interface SeenOfType {
@@ -90,6 +99,21 @@ const sentences: Readonly<Record<About, (facts: AccessFacts) => Bilingual>> = {
           en: `${who.en}, which issues such certificates, read ${en}.`,
         }
       : { zh: `${who.zh}查看${zh}，没有成功。`, en: `${who.en} tried to read ${en}, without success.` };
+  },
+  fault: (facts) => {
+    const who = whoOf(facts);
+    return {
+      zh: `${who.zh}查看了一份关于您的证照缺失、有误或无法读取的反馈。`,
+      en: `${who.en} read a report that a certificate of yours is missing, wrong or unreadable.`,
+    };
+  },
+  past_users: (facts) => {
+    const who = whoOf(facts);
+    const { zh, en } = yours(facts.seen);
+    return {
+      zh: `${who.zh}查询了哪些单位曾使用已被收回的${zh}，以便告知。`,
+      en: `${who.en} asked who had used ${en}, which is withdrawn, so that they can be told.`,
+    };
   },
   audit: (facts) => {
     const who = whoOf(facts);

@@ -1,12 +1,15 @@
 import type { Database } from '../../db/database.ts';
 import { Refusal } from '../../errors.ts';
 import type { Call } from '../../ids.ts';
+import { parseCertificateIdentifier } from '../../verification/identifiers.ts';
 import type { Outcome } from '../entry.ts';
 import { openRecord, type RecordKeys } from '../open-record.ts';
 import type { Receipt, Recorder } from '../record.ts';
 import { type FoundRow, type Position, selectRecords } from './search-store.ts';
 
 export interface OwnReceiptQuery {
+  /** Only records of this certificate version: which of the client's cases used it. */
+  readonly certificateIdentifier?: string;
   /** Half-open range of the time of recording. */
   readonly from?: Date;
   readonly until?: Date;
@@ -42,14 +45,16 @@ export interface OwnReceiptDeps {
 /**
  * The records that the calling client caused, newest first: what it compares with the answers it kept. A record that does not hold
  * together is shown as tampered rather than refused, since a reconciliation is there to bring such things to light.
+ * @throws Refusal `invalid_certificate_identifier`, `contract_violation` for a cursor that is none
  */
 export async function ownReceipts(
   { db, keys, record }: OwnReceiptDeps,
-  { from, until, after, limit = 100 }: OwnReceiptQuery,
+  { certificateIdentifier, from, until, after, limit = 100 }: OwnReceiptQuery,
   { caller, requestId, at }: Call,
 ): Promise<OwnReceiptPage> {
   const filter = {
     clientId: caller.clientId,
+    ...certificateFilter(certificateIdentifier),
     ...(from !== undefined && { from }),
     ...(until !== undefined && { until }),
   };
@@ -63,12 +68,19 @@ export async function ownReceipts(
     action: 'searchOwnReceipts',
     outcome: 'answered',
     caller: { clientId: caller.clientId, department: caller.department, keyId: caller.keyId },
-    scope: scopeOf(caller.clientId, { from, until }, page),
+    scope: { ...scopeOf(caller.clientId, { from, until }, page), certificateIdentifier: certificateIdentifier ?? null },
     requestId,
     at,
   });
   const next = rows.length > limit && last !== undefined ? `${last.micros}_${last.record_id}` : undefined;
   return { items, receipt, ...(next !== undefined && { next }) };
+}
+
+function certificateFilter(certificateIdentifier: string | undefined): { readonly certificate?: string } {
+  if (certificateIdentifier === undefined) return {};
+  const parsed = parseCertificateIdentifier(certificateIdentifier);
+  if (parsed.ok) return { certificate: certificateIdentifier };
+  throw new Refusal('invalid_certificate_identifier', { pointer: '/certificateIdentifier', rule: parsed.reason });
 }
 
 const scopeOf = (
