@@ -107,12 +107,13 @@ export const maySeeApplication = (
  */
 export function judgeDecider(application: GrantApplication, caller: Caller): Refusal | undefined {
   const { state, ownerDepartmentCode, departmentCode, clientId, history } = application;
-  if (!isOpen(application)) return new Refusal('application_closed', { state });
+  // What is prepared waits for the province: nobody here decides on it.
+  if (!isOpen(application) || state === 'prepared') return new Refusal('application_closed', { state });
   if (caller.department === departmentCode || caller.clientId === clientId) {
     return new Refusal('decider_must_differ', { rule: 'same_department' });
   }
   const isOwner = caller.roles.includes('grantor') && caller.department === ownerDepartmentCode;
-  const isTurn = state === 'awaiting_owner' ? isOwner : state === 'awaiting_hub' && caller.roles.includes('admin');
+  const isTurn = state === 'awaiting_owner' ? isOwner : caller.roles.includes('admin');
   if (!isTurn) return new Refusal('application_closed', { state });
   if (history.some((step) => step.step === 'approved' && step.clientId === caller.clientId)) {
     return new Refusal('decider_must_differ', { rule: 'same_client' });
