@@ -179,6 +179,30 @@ create index feedback_due on feedback (due_at) where state = 'open';
 create index feedback_by_time on feedback (created_at);
 revoke all on feedback from public;
 grant select, insert, update on feedback to certhub_service;
+-- Demands for paper that offices made. The box holds what they say and whom they concern, and binds every column. matter_code is a copy to
+-- search by; null where the caller's text could be a person's number.
+create table paper_demands (
+  paper_demand_id uuid primary key,
+  department_code text collate "C" not null references departments (code),
+  client_id text collate "C" not null references clients (client_id),
+  matter_code text collate "C",
+  state text collate "C" not null,
+  due_at timestamptz,
+  created_at timestamptz not null,
+  box bytea not null
+);
+create index paper_demands_by_department on paper_demands (department_code, paper_demand_id);
+create index paper_demands_by_time on paper_demands (created_at, paper_demand_id);
+create index paper_demands_by_deadline on paper_demands (due_at) where due_at is not null;
+-- Of whom. Says nothing by itself: a demand is shown to a party that stands in its box.
+create table paper_demand_holders (
+  holder_key bytea not null,
+  paper_demand_id uuid not null,
+  primary key (holder_key, paper_demand_id)
+);
+revoke all on paper_demands, paper_demand_holders from public;
+grant select, insert on paper_demands, paper_demand_holders to certhub_service;
+grant update (state, due_at, box) on paper_demands to certhub_service;
 
 revoke all on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets from public;
 grant select on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets to certhub_service;

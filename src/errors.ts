@@ -118,6 +118,10 @@ export const refusalCodes = [
   'feedback_closed',
   'feedback_not_mended',
   'certificate_in_force',
+  // paper demands
+  'requirement_unknown',
+  'paper_demand_unknown',
+  'paper_demand_closed',
   // erasure of records
   'erasure_unknown',
   'erasure_target_invalid',

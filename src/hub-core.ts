@@ -20,6 +20,7 @@ import { forgetEnded, keptDays } from './grants/ticket-store.ts';
 import { purgeUsage, usageDays } from './grants/usage-store.ts';
 import type { Keys } from './signing/key-store.ts';
 import { remindOfFeedback } from './supervision/remind-feedback.ts';
+import { remindOfPaperDemands } from './supervision/remind-paper-demands.ts';
 import { canonicalJson } from './verification/canonical-json.ts';
 import { sm2SelfTest } from './verification/suites.ts';
 
@@ -97,7 +98,7 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     (await registry.read()).departments.get(code)?.name.en;
   const reminding = { db, keys, tampered, departmentName, log };
   const overdue = remindHourly({
-    reminders: [(at) => remindOfOverdue(reminding, at), (at) => remindOfFeedback(reminding, at)],
+    reminders: [remindOfOverdue, remindOfFeedback, remindOfPaperDemands].map((remind) => (at) => remind(reminding, at)),
     log,
     now,
   });

@@ -33,6 +33,7 @@ import type { Handlers } from './http/handlers.ts';
 import { healthHandlers } from './http/health.ts';
 import type { Tokens } from './http/tokens.ts';
 import type { Core } from './hub-core.ts';
+import { couldSupply } from './lookup/could-supply.ts';
 import type { LookupDeps } from './lookup/lookup.ts';
 import { matterCheckHandlers } from './lookup/matter-check-routes.ts';
 import type { LookupType } from './lookup/permitted-types.ts';
@@ -41,6 +42,7 @@ import { isExampleKey } from './signing/example-keys.ts';
 import { signCompactJws } from './signing/sd-jwt-issue.ts';
 import { drawNumber } from './supervision/feedback.ts';
 import { feedbackHandlers } from './supervision/feedback-routes.ts';
+import { paperDemandHandlers } from './supervision/paper-demand-routes.ts';
 import { pastUserHandlers } from './supervision/past-user-routes.ts';
 
 /** A record in no published checkpoint for so long: something is wrong with the sequencer or the witnesses. */
@@ -215,6 +217,31 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     }),
     ...lookupHandlers(lookup),
     ...matterCheckHandlers({ ...lookup, matters: core.matters, names, cityTimeZone, now }),
+    ...paperDemandHandlers({
+      ...change,
+      write,
+      db,
+      record,
+      matters: core.matters,
+      isDepartment: async (code) => (await registry.read()).departments.has(code),
+      consumersOf: async (department) =>
+        [...(await registry.read()).clients.values()].flatMap(({ id, roles, department: of, disabledAt }) =>
+          of === department && disabledAt === null && roles.includes('consumer') ? [id] : [],
+        ),
+      couldSupply: (question) =>
+        couldSupply({ db, keys, tampered, findType, grantsOf: lookup.grantsOf, cityTimeZone }, question),
+      names: async () => {
+        const [{ departments }, matters] = await Promise.all([registry.read(), core.matters.read()]);
+        return {
+          department: (code) => departments.get(code)?.name,
+          matter: (code) => matters.newest(code),
+          day: (at) => dayOf(at, cityTimeZone),
+        };
+      },
+      day: (at) => dayOf(at, cityTimeZone),
+      startOfDay: (day) => startOfDay(day, cityTimeZone),
+      dueAfter,
+    }),
     ...reportHandlers({
       ...change,
       db,

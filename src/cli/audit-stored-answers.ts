@@ -35,9 +35,7 @@ export async function readAnswers(
   for (const place of places) {
     for (const file of await filesAt(place)) {
       const text = withoutMark(await readText(file, 'the answers', maxAnswersBytes));
-      const whole = answersIn(text.trim());
-      if (whole === undefined) takeLines(stored, by, file, text);
-      else for (const { jws } of whole) take(stored, by, { file, line: 1, jws });
+      if (!takeAll(stored, by, { file, line: 1 }, text.trim())) takeLines(stored, by, file, text);
     }
   }
   return stored;
@@ -57,16 +55,24 @@ async function filesAt(place: string): Promise<string[]> {
 }
 
 type Bound = Parameters<typeof readAnswers>[1];
+type Place = Pick<StoredAnswer, 'file' | 'line'>;
 
 function takeLines(stored: StoredAnswers, by: Bound, file: string, text: string): void {
   for (const [at, line] of text.split('\n').entries()) {
     const trimmed = line.trim();
     if (trimmed === '') continue;
     const where = { file, line: at + 1 };
-    const kept = answersIn(trimmed);
-    if (kept === undefined) stored.faults.push({ where, code: 'answer_unreadable', ...words.answer_unreadable });
-    else for (const { jws } of kept) take(stored, by, { ...where, jws });
+    if (!takeAll(stored, by, where, trimmed)) {
+      stored.faults.push({ where, code: 'answer_unreadable', ...words.answer_unreadable });
+    }
   }
+}
+
+/** False when the text holds no answers. */
+function takeAll(stored: StoredAnswers, by: Bound, where: Place, text: string): boolean {
+  const kept = answersIn(text);
+  for (const { jws } of kept ?? []) take(stored, by, { ...where, jws });
+  return kept !== undefined;
 }
 
 const words = {
@@ -83,7 +89,7 @@ const recordIdShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 function take(
   stored: StoredAnswers,
   { trust, clientId, now }: Bound,
-  { file, line, jws }: { readonly file: string; readonly line: number; readonly jws: string },
+  { file, line, jws }: Place & { readonly jws: string },
 ): void {
   const where = { file, line };
   const judged = judgeAnswer(jws, trust, now);

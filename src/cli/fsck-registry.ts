@@ -10,6 +10,7 @@ import { listRootRows, listSealRows } from '../departments/trust-store.ts';
 import { loadGrants } from '../grants/store.ts';
 import type { Keys } from '../signing/key-store.ts';
 import { checkFeedback } from '../supervision/feedback-store.ts';
+import { checkPaperDemands } from '../supervision/paper-demand-store.ts';
 
 /** The registry for the self-check, read by the folders that own it, in one snapshot; rows in force alone, and those the hub did not write. */
 export async function readRegistryNow(db: Database, keys: Keys): Promise<RegistryNow> {
@@ -27,6 +28,7 @@ export async function readRegistryNow(db: Database, keys: Keys): Promise<Registr
       const seals = await listSealRows(trx, deps);
       const { grants, tampered: wrongGrants } = await loadGrants(trx, keys);
       await checkFeedback(trx, deps);
+      await checkPaperDemands(trx, deps);
       for (const row of wrongGrants) tampered.push({ table: 'grants', row });
       return {
         tampered,

@@ -7,7 +7,7 @@ export interface Pools {
   /** For records, and for looking what is in force: nothing that waits for anybody's row, so that a refusal is always told and recorded. */
   readonly reservedDb: Database;
   /** Waits for statements under way; no connection stays. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Beside `max`: one for records, one to look whether anything changed, one to load what did. */

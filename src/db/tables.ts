@@ -5,7 +5,7 @@ import type { Generated } from 'kysely';
  * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types, matters, demands ·
  * certificates/: certificates, certificate_versions, certificate_events, seal_headers, status_lists, status_entries ·
  * grants/: grants, grant_usage, grant_officer_usage, grant_holder_usage, grant_applications, tickets, holder_codes ·
- * supervision/: feedback ·
+ * supervision/: feedback, paper_demands, paper_demand_holders ·
  * audit/: records, log_queue, log_queue_refused, log_leaf, log_tile, log_state, log_checkpoint, log_cosignature, record_months,
  * erasures, erasure_approvals, erasure_executions, record_releases, key_events ·
  * db/: registry_versions, idempotency_keys, schema_migrations.
@@ -95,6 +95,17 @@ export interface Tables {
     created_at: Date;
     box: Buffer;
   };
+  paper_demands: {
+    paper_demand_id: string;
+    department_code: string;
+    client_id: string;
+    matter_code: string | null;
+    state: string;
+    due_at: Date | null;
+    created_at: Date;
+    box: Buffer;
+  };
+  paper_demand_holders: { holder_key: Buffer; paper_demand_id: string };
   matters: { code: string; version: number; definition: Buffer; created_at: Date; mac: Buffer };
   demands: { demand_id: string; body: Buffer; created_at: Date; mac: Buffer };
   grant_usage: { grant_id: string; day: string; used: number };

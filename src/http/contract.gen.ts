@@ -1029,6 +1029,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/paper-demands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List demands for paper
+         * @description Newest first, without anything of a person. Consumers see those of their own department; administrators and auditors all of them, with the judgement. `due` picks those that wait for an answer, by their deadline.
+         */
+        get: operations["listPaperDemands"];
+        put?: never;
+        /**
+         * Record that an office asked for paper
+         * @description By the office itself (a consumer, for its own department), with its reason; or by a portal for a person it has authenticated who was asked for paper (`statement`, `holder` and `departmentCode`), and then the office has to answer. The hub judges at that moment whether it could have supplied the proof. The judgement is not part of this answer, nor of anything the office reads: it would tell what certificates a person has. It is counted per department for administrators and auditors, and the person may contest the demand.
+         */
+        post: operations["recordPaperDemand"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/paper-demands/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which paper was I asked for
+         * @description For the citizens' portal, on behalf of the person or organisation it has authenticated: every demand of which this holder is a party, newest first, with what the hub judged and what became of it. A judgement that rests on certificates of somebody else is not told (`concerns_others`); the demand can be contested all the same. Each page is recorded: send the same body with `after` = `next`.
+         */
+        post: operations["searchPaperDemands"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/paper-demands/{paperDemandId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one demand for paper with its history
+         * @description For who has to answer: the case, and what the office and the person said. The numbers of the parties are not in it.
+         */
+        get: operations["getPaperDemand"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/paper-demands/{paperDemandId}/contests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Contest a demand for paper
+         * @description By a portal for one of its parties. The office has to answer until `dueAt`. When it maintains the demand, it can be contested once more and the hub decides; that decision is final. A demand for what only paper proves can be contested too: the office then explains. Of somebody who is no party the demand does not exist.
+         */
+        post: operations["contestPaperDemand"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/paper-demands/{paperDemandId}/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw or maintain a contested demand
+         * @description By a consumer of the office's department; once the person has contested its answer, by an administrator of another department. The person reads the reason.
+         */
+        post: operations["answerPaperDemand"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/paper-demand-counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count demands for paper per department
+         * @description Of demands recorded in a range of days, as they stand now. Administrators and auditors see every department with its deviations: what no matter demands, and what the hub could have supplied. Consumers see their own department without any count of judgements: an office that records one demand and then looks at the count would learn whether one person has a certificate.
+         */
+        get: operations["countPaperDemands"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lookups": {
         parameters: {
             query?: never;
@@ -1485,7 +1609,7 @@ export interface components {
             error_description?: string;
         };
         /** @enum {string} */
-        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "holder_code_invalid" | "holder_code_unknown" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "feedback_unknown" | "feedback_invalid" | "feedback_exists" | "feedback_closed" | "feedback_not_mended" | "certificate_in_force" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
+        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "holder_code_invalid" | "holder_code_unknown" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "requirement_unknown" | "paper_demand_unknown" | "paper_demand_closed" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "feedback_unknown" | "feedback_invalid" | "feedback_exists" | "feedback_closed" | "feedback_not_mended" | "certificate_in_force" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
         Health: {
             /** @enum {string} */
             status: "ok" | "failing";
@@ -2480,6 +2604,194 @@ export interface components {
             evidence: components["schemas"]["LookupAnswer"][];
             notice?: components["schemas"]["MatterNotice"];
         };
+        /**
+         * @description Why paper was asked for, in the office's own words about itself; the hub judges apart from it.
+         * @enum {string}
+         */
+        PaperDemandReason: "hub_unavailable" | "certificate_missing" | "certificate_wrong" | "certificate_unreadable" | "person_prefers_paper" | "other";
+        /**
+         * @description `recorded` by the office; `reported` by a person, or `contested`: the office has to answer; `escalated`: contested again, the hub has to decide; `withdrawn` and `maintained` are the answers.
+         * @enum {string}
+         */
+        PaperDemandState: "recorded" | "reported" | "contested" | "escalated" | "withdrawn" | "maintained";
+        /**
+         * @description What the hub judged when it was recorded. Deviations are `outside_matter` (the matter does not ask for it), `could_supply` (every certificate of some alternative was in force and met its conditions, and the office had the grants) and `could_supply_with_grant` (the same, but a grant was missing). `retained_proof`: only paper proves it. `not_judged`: the hub does not know the matter, or a party was not named.
+         * @enum {string}
+         */
+        PaperDemandJudgement: "outside_matter" | "retained_proof" | "could_supply" | "could_supply_with_grant" | "could_not_supply" | "not_judged";
+        PaperDemandRequest: {
+            matterCode: components["schemas"]["MatterCode"];
+            /** @description The code of the requirement. Without it the matter does not ask for what was demanded, and `what` says it. */
+            requirement?: string;
+            /** @description What was demanded, exactly when there is no `requirement`. */
+            what?: components["schemas"]["Text"];
+            /** @description Required of an office. */
+            caseNumber?: string;
+            /** @description Required of an office. */
+            officer?: components["schemas"]["Officer"];
+            legalBasis?: components["schemas"]["LegalBasis"];
+            /** @description The holder behind each party of the matter, by its code; of an office at least those whose certificates the requirement asks for. */
+            parties: {
+                [key: string]: components["schemas"]["Holder"];
+            };
+            reason: components["schemas"]["PaperDemandReason"];
+            /** @description The office's reason in words; required with `other`. The person may read it. */
+            explanation?: components["schemas"]["Text"];
+            /** @description The office that asked, when a portal reports it. */
+            departmentCode?: components["schemas"]["DepartmentCode"];
+            /** @description Whom the portal authenticated, one of the parties. */
+            holder?: components["schemas"]["Holder"];
+            /** @description What the person says; a portal sends it, an office does not. The office reads it. */
+            statement?: components["schemas"]["PaperDemandStatement"];
+        };
+        PaperDemandStatement: string;
+        /** @description The same whatever certificates a person has. */
+        PaperDemandReceipt: {
+            /** Format: uuid */
+            paperDemandId: string;
+            /** @description For people. */
+            number: string;
+            state: components["schemas"]["PaperDemandState"];
+            recordedAt: components["schemas"]["Time"];
+            /** @description When the answer is due. */
+            dueAt?: components["schemas"]["Time"];
+        };
+        PaperDemandSummary: {
+            /** Format: uuid */
+            paperDemandId: string;
+            number: string;
+            /** @description The office that asked for paper. */
+            departmentCode: components["schemas"]["DepartmentCode"];
+            matterCode: components["schemas"]["MatterCode"];
+            requirement?: string;
+            reason: components["schemas"]["PaperDemandReason"];
+            /** @enum {string} */
+            reportedBy: "office" | "portal";
+            state: components["schemas"]["PaperDemandState"];
+            recordedAt: components["schemas"]["Time"];
+            dueAt?: components["schemas"]["Time"];
+            overdue: boolean;
+            /** @description For administrators and auditors only. */
+            judgement?: components["schemas"]["PaperDemandJudgement"];
+        };
+        PaperDemandPage: {
+            items: components["schemas"]["PaperDemandSummary"][];
+            next?: string;
+        };
+        PaperDemand: {
+            demand: components["schemas"]["PaperDemandSummary"];
+            what?: string;
+            caseNumber?: string;
+            legalBasis?: components["schemas"]["LegalBasis"];
+            explanation?: string;
+            /** @description Oldest first. Officers stand in the records, not here. */
+            history: {
+                step: components["schemas"]["PaperDemandState"];
+                at: components["schemas"]["Time"];
+                departmentCode: components["schemas"]["DepartmentCode"];
+                clientId: components["schemas"]["ClientId"];
+                /** @description Who contested it. */
+                party?: components["schemas"]["PartyCode"];
+                /** @description What the person stated, or the reason of the answer. */
+                text?: string;
+            }[];
+        };
+        PaperDemandContest: {
+            /** @description Whom the portal authenticated. */
+            holder: components["schemas"]["Holder"];
+            statement: components["schemas"]["PaperDemandStatement"];
+        };
+        PaperDemandAnswer: {
+            /** @enum {string} */
+            outcome: "withdrawn" | "maintained";
+            /** @description The person reads it. */
+            reason: string;
+            officer: components["schemas"]["Officer"];
+        };
+        PaperDemandSearch: {
+            /** @description Whom the portal authenticated. */
+            holder: components["schemas"]["Holder"];
+            after?: string;
+            limit?: number;
+        };
+        PersonPaperDemand: {
+            /** Format: uuid */
+            paperDemandId: string;
+            number: string;
+            department: components["schemas"]["NamedDepartment"];
+            matter: {
+                matterCode: components["schemas"]["MatterCode"];
+                name?: components["schemas"]["Bilingual"];
+            };
+            requirement?: {
+                code: string;
+                name?: components["schemas"]["Bilingual"];
+            };
+            what?: string;
+            reason: {
+                code: components["schemas"]["PaperDemandReason"];
+                text: components["schemas"]["Sentence"];
+            };
+            explanation?: string;
+            judgement: {
+                /** @enum {string} */
+                code: "outside_matter" | "retained_proof" | "could_supply" | "could_supply_with_grant" | "could_not_supply" | "not_judged" | "concerns_others";
+                text: components["schemas"]["Sentence"];
+            };
+            state: components["schemas"]["PaperDemandState"];
+            recordedAt: components["schemas"]["Time"];
+            dueAt?: components["schemas"]["Time"];
+            contestable: boolean;
+            /** @description What this holder stated, oldest first; what other parties did is not told. */
+            objections: {
+                at: components["schemas"]["Time"];
+                statement: string;
+            }[];
+            answers: {
+                at: components["schemas"]["Time"];
+                /** @enum {string} */
+                outcome: "withdrawn" | "maintained";
+                reason: string;
+                /** @enum {string} */
+                by: "office" | "hub";
+            }[];
+        };
+        PersonPaperDemandPage: {
+            items: components["schemas"]["PersonPaperDemand"][];
+            next?: string;
+            /**
+             * Format: uuid
+             * @description The record of this search.
+             */
+            recordId: string;
+        };
+        PaperDemandCounts: {
+            from: components["schemas"]["Date"];
+            until: components["schemas"]["Date"];
+            /** @description One for each department that has any, by its code. */
+            items: {
+                departmentCode: components["schemas"]["DepartmentCode"];
+                total: number;
+                /** @description Reported by a person or contested at least once. */
+                contested: number;
+                withdrawn: number;
+                maintained: number;
+                /** @description An answer is past its deadline. */
+                overdue: number;
+                byReason: {
+                    [key: string]: number;
+                };
+                byState: {
+                    [key: string]: number;
+                };
+                /** @description For administrators and auditors only. */
+                deviations?: number;
+                /** @description For administrators and auditors only. */
+                byJudgement?: {
+                    [key: string]: number;
+                };
+            }[];
+        };
         /** @description Why the certificates are used (用证事由). */
         Purpose: {
             matterCode: components["schemas"]["MatterCode"];
@@ -3334,6 +3646,17 @@ export interface components {
         DemandOrigin: components["schemas"]["DemandOrigin"];
         /** @description Only gaps in this state. */
         GapState: components["schemas"]["GapState"];
+        PaperDemandId: string;
+        /** @description Only demands in this state. */
+        PaperDemandStateOnly: components["schemas"]["PaperDemandState"];
+        /** @description Only demands whose answer is past its deadline (`overdue`), or will be within three days (`soon`). */
+        PaperDemandDue: "soon" | "overdue";
+        /** @description Only demands for this matter. */
+        PaperDemandMatter: components["schemas"]["MatterCode"];
+        /** @description The first day; without it, the first of this month. */
+        MonthFromDay: components["schemas"]["Date"];
+        /** @description The day after the last, at most 366 days later; without it, tomorrow. */
+        MonthUntilDay: components["schemas"]["Date"];
         /** @description Only certificates in this state. */
         QueueState: "pending_review" | "returned" | "approved";
         FeedbackId: string;
@@ -5001,6 +5324,200 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SupplyGapPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPaperDemands: {
+        parameters: {
+            query?: {
+                /** @description Only demands in this state. */
+                state?: components["parameters"]["PaperDemandStateOnly"];
+                /** @description Only demands whose answer is past its deadline (`overdue`), or will be within three days (`soon`). */
+                due?: components["parameters"]["PaperDemandDue"];
+                /** @description Only demands for this matter. */
+                matterCode?: components["parameters"]["PaperDemandMatter"];
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Demands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaperDemandPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    recordPaperDemand: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaperDemandRequest"];
+            };
+        };
+        responses: {
+            /** @description Recorded */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaperDemandReceipt"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    searchPaperDemands: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaperDemandSearch"];
+            };
+        };
+        responses: {
+            /** @description Demands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonPaperDemandPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPaperDemand: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                paperDemandId: components["parameters"]["PaperDemandId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Demand */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaperDemand"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    contestPaperDemand: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                paperDemandId: components["parameters"]["PaperDemandId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaperDemandContest"];
+            };
+        };
+        responses: {
+            /** @description Contested */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaperDemandReceipt"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    answerPaperDemand: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                paperDemandId: components["parameters"]["PaperDemandId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaperDemandAnswer"];
+            };
+        };
+        responses: {
+            /** @description Answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaperDemandReceipt"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    countPaperDemands: {
+        parameters: {
+            query?: {
+                /** @description The first day; without it, the first of this month. */
+                from?: components["parameters"]["MonthFromDay"];
+                /** @description The day after the last, at most 366 days later; without it, tomorrow. */
+                until?: components["parameters"]["MonthUntilDay"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaperDemandCounts"];
                 };
             };
             default: components["responses"]["Problem"];

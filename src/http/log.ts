@@ -34,6 +34,7 @@ const allowedFields: ReadonlySet<string> = new Set([
   'department',
   'awaitingOwner',
   'awaitingHub',
+  'awaitingOffice',
   'awaitingProvince',
 ]);
 

@@ -8,6 +8,7 @@ import { feedbackWords } from './words-feedback.ts';
 import { grantsWords } from './words-grants.ts';
 import { holderCodeWords } from './words-holder-codes.ts';
 import { mattersWords } from './words-matters.ts';
+import { paperDemandsWords } from './words-paper-demands.ts';
 import { registryWords } from './words-registry.ts';
 import { requestWords } from './words-request.ts';
 
@@ -18,6 +19,7 @@ export const problems: Readonly<Record<RefusalCode, ProblemWords>> = {
   ...certificatesWords,
   ...grantsWords,
   ...holderCodeWords,
+  ...paperDemandsWords,
   ...mattersWords,
   ...demandsWords,
   ...auditWords,

@@ -14,6 +14,7 @@ import {
   gatherer,
   type Looked,
   permitAgain,
+  quoting,
 } from './matter-evidence.ts';
 import { type Finding, isComplete } from './matter-finding.ts';
 import { type Notice, noticeOf } from './matter-notice.ts';
@@ -167,9 +168,10 @@ const listsOf = (
   Promise.all(
     (requirement.alternatives ?? []).map((list, j) =>
       Promise.all(
-        list.map((material, k) =>
-          askedMaterial(deps, input, { material, pointer: `/requirements/${i}/alternatives/${j}/${k}` }),
-        ),
+        list.map(async (material, k) => {
+          const pointer = `/requirements/${i}/alternatives/${j}/${k}`;
+          return quoting(await askedMaterial(deps, input, { material, pointer }), input);
+        }),
       ),
     ),
   );

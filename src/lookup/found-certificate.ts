@@ -49,7 +49,7 @@ export function cutDown(
 ): FoundCertificate {
   const { row, contents, status } = opened;
   const inForce = status === 'valid';
-  const names = inForce && level === 'fields' ? permission.fields.filter((name) => hasField(contents, name)) : [];
+  const names = level === 'fields' ? sealedNames(opened, permission.fields) : [];
   return {
     certificateIdentifier: row.identifier,
     certificateTypeCode: row.certificate_type_code,
@@ -66,6 +66,14 @@ export function cutDown(
     sdJwt: present(names),
   };
 }
+
+/** The fields of these that can be read of a certificate: those that its issuer sealed, and none of one that is not in force. */
+const sealedNames = ({ contents, status }: OpenedCertificate, names: readonly string[]): readonly string[] =>
+  status === 'valid' ? names.filter((name) => hasField(contents, name)) : [];
+
+/** The values of these fields as far as they can be read. */
+export const readFields = (opened: OpenedCertificate, names: readonly string[]): Readonly<Record<string, unknown>> =>
+  pick(opened.contents.metadata, sealedNames(opened, names));
 
 export function evidenceOf(found: FoundCertificate): Evidence {
   return {

@@ -1,15 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Entry } from '../audit/entry.ts';
 import { type Receipt, RecordedRefusal, type Recorder } from '../audit/record.ts';
-import { openRow } from '../certificates/certificate-row.ts';
-import {
-  newestVersion,
-  presentSdJwt,
-  readByHolder,
-  readByIdentifier,
-  sealHeader,
-  statusAt,
-} from '../certificates/read-certificates.ts';
+import { newestVersion, presentSdJwt, readByIdentifier, sealHeader } from '../certificates/read-certificates.ts';
 import type { Database } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
 import type { OpenTicket } from '../grants/use-ticket.ts';
@@ -24,6 +16,7 @@ import {
   type FoundCertificate,
   type OpenedCertificate,
 } from './found-certificate.ts';
+import { openByHolder, openRows } from './opened-certificates.ts';
 import {
   type CoveredType,
   coveredTypes,
@@ -152,39 +145,22 @@ async function decide(deps: LookupDeps, { unchecked, call, opened: ticket }: Ask
 }
 
 /** Reads and opens what the question is about; of a series only the newest sealed version answers a question by holder. */
-async function read(
+const read = async (
   { db, keys }: LookupDeps,
   { about }: Question,
   covered: readonly CoveredType[],
   at: Date,
-): Promise<OpenedCertificate[]> {
-  const rows =
-    about.by === 'holder'
-      ? await readByHolder(
-          db,
-          keys.holderKeys(about.holder.type, about.holder.number),
-          covered.map(({ query }) => query.certificateTypeCode),
-        )
-      : (await readByIdentifier(db, about.certificate.series, about.certificate.version)).slice(0, 1);
-  // Opened before any is chosen by what it says: a version or state that somebody else wrote must not hide another row.
-  const opened = rows.map((row) => ({ row, contents: openRow(keys.box, row), status: statusAt(row, at) }));
-  return (about.by === 'holder' ? newestOfSeries(opened) : opened).toSorted(inForceThenNewest);
-}
-
-/** What a reader wants stands first: certificates in force, the newest before the older ones. */
-const inForceThenNewest = (a: OpenedCertificate, b: OpenedCertificate): number =>
-  Number(b.status === 'valid') - Number(a.status === 'valid') ||
-  b.row.effective_from.getTime() - a.row.effective_from.getTime() ||
-  (a.row.identifier < b.row.identifier ? -1 : 1);
-
-function newestOfSeries(opened: readonly OpenedCertificate[]): OpenedCertificate[] {
-  const newest = new Map<string, OpenedCertificate>();
-  for (const each of opened) {
-    const known = newest.get(each.row.series);
-    if (known === undefined || known.row.version < each.row.version) newest.set(each.row.series, each);
-  }
-  return [...newest.values()].filter(({ status }) => status !== 'superseded');
-}
+): Promise<readonly OpenedCertificate[]> =>
+  about.by === 'holder'
+    ? openByHolder(
+        { db, keys },
+        { holder: about.holder, typeCodes: covered.map(({ query }) => query.certificateTypeCode), at },
+      )
+    : openRows(
+        keys.box,
+        (await readByIdentifier(db, about.certificate.series, about.certificate.version)).slice(0, 1),
+        at,
+      );
 
 async function present(
   { db, keys }: LookupDeps,

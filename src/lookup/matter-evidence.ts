@@ -29,9 +29,15 @@ export interface AskedMaterial {
   readonly wanted: Wanted;
 }
 
-export interface EvidenceInput {
+/** For whom and why materials are asked for. */
+export interface MaterialsAsked {
   readonly matter: Matter;
   readonly parties: Parties;
+  readonly purpose: Pick<Purpose, 'matterCode' | 'legalBasis'>;
+  readonly call: Pick<Call, 'at'>;
+}
+
+export interface EvidenceInput extends MaterialsAsked {
   readonly purpose: Purpose;
   readonly asked: DayAsked;
   /** The ticket that the check quotes. */
@@ -48,7 +54,7 @@ export interface Gatherer extends Gather<AskedMaterial> {
 /** Finds out what a material asks for. Refuses `matter_invalid` when type or fields are in the catalogue no more. */
 export async function askedMaterial(
   { findType }: Pick<LookupDeps, 'findType'>,
-  { matter, parties, purpose, ticket, call }: EvidenceInput,
+  { matter, parties, purpose, call }: MaterialsAsked,
   { material, pointer }: { readonly material: MatterMaterial; readonly pointer: string },
 ): Promise<AskedMaterial> {
   const { certificateTypeCode } = material;
@@ -69,8 +75,14 @@ export async function askedMaterial(
     legalBasis: purpose.legalBasis,
     at: call.at,
   };
+  return { material, party, holder, type, wanted };
+}
+
+/** The material as it is asked for under the ticket of the check, where the ticket is for it. */
+export function quoting(asked: AskedMaterial, { ticket, purpose }: EvidenceInput): AskedMaterial {
+  const { holder, wanted } = asked;
   const hasTicket = ticket !== undefined && standsUnder(ticket, { purpose, holder, wanted });
-  return { material, party, holder, type, wanted: { ...wanted, ...(hasTicket && { hasTicket }) } };
+  return hasTicket ? { ...asked, wanted: { ...wanted, hasTicket } } : asked;
 }
 
 /** Gathers under the grants as they are now; a lookup asks for permission again, with its own eyes. */

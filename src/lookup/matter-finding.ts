@@ -66,6 +66,12 @@ export interface DayAsked extends ConditionsAsked {
   readonly dayStart: number;
 }
 
+/** What is judged of a certificate. */
+export type JudgedCertificate = Pick<
+  FoundCertificate,
+  'certificateIdentifier' | 'issuingAuthorityCode' | 'status' | 'fields' | 'sdJwt'
+>;
+
 /** From the best to the least that can be said of a certificate. */
 const nearness: readonly ReasonCode[] = ['in_force', 'condition_not_met', 'not_in_force', 'other_issuer'];
 
@@ -75,7 +81,7 @@ const nearness: readonly ReasonCode[] = ['in_force', 'condition_not_met', 'not_i
  */
 export function judgeMaterial(
   material: MatterMaterial,
-  { party, certificates, asked }: { party: string; certificates: readonly FoundCertificate[]; asked: DayAsked },
+  { party, certificates, asked }: { party: string; certificates: readonly JudgedCertificate[]; asked: DayAsked },
 ): Reason {
   const { certificateTypeCode } = material;
   const judged = certificates
@@ -84,7 +90,7 @@ export function judgeMaterial(
   return { ...(judged[0] ?? { code: 'not_found' }), party, certificateTypeCode };
 }
 
-function judgeCertificate(material: MatterMaterial, certificate: FoundCertificate, asked: DayAsked): Reason {
+function judgeCertificate(material: MatterMaterial, certificate: JudgedCertificate, asked: DayAsked): Reason {
   const { certificateIdentifier, issuingAuthorityCode, fields } = certificate;
   const { issuedBy, conditions = [] } = material;
   if (issuedBy?.every((code) => code !== issuingAuthorityCode) === true) {
@@ -105,7 +111,7 @@ const byCalendar: ReadonlySet<string> = new Set(['valid', 'not_yet_valid', 'expi
  * Whether a certificate is in force on a day. What has to be read can only be read of a certificate in force today: the fields of any
  * other never leave.
  */
-function isInForceOn({ status, sdJwt }: FoundCertificate, dayStart: number, needsFields: boolean): boolean {
+function isInForceOn({ status, sdJwt }: JudgedCertificate, dayStart: number, needsFields: boolean): boolean {
   if (!byCalendar.has(status) || (needsFields && status !== 'valid')) return false;
   const { nbf, exp } = validityOf(sdJwt);
   return (nbf === undefined || nbf <= dayStart) && (exp === undefined || dayStart < exp);

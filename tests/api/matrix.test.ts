@@ -273,6 +273,14 @@ const ownSamples: Partial<Record<OperationId, (role: Role) => Promise<Sample>>> 
     await expectAnswer(world.client('psb-issuer').post(path, { action: 'suspend', reason: 'test' }), 200);
     return samples.listChangedCertificates(world);
   },
+  listPaperDemands: async () => {
+    await samples.getPaperDemand(world);
+    return { query: 'limit=200' };
+  },
+  countPaperDemands: async () => {
+    await samples.getPaperDemand(world);
+    return samples.countPaperDemands(world);
+  },
   checkMatter: async () => {
     const sample = await samples.checkMatter(world);
     await putGrant(world.client('hub-admin'), { matters: [sample.params?.['matterCode']] });

@@ -399,6 +399,57 @@ const newCode = (): Record<string, unknown> => ({
   fields: ['name'],
   minutes: 5,
 });
+/** The school's office asks a guardian for a copy of the ID card. */
+export const newPaperDemand = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
+  matterCode: 'school-enrolment',
+  requirement: 'identity',
+  caseNumber: `CASE-${next()}`,
+  officer: { id: 'officer-9', name: '经办人乙' },
+  legalBasis: 'own_application',
+  parties: { guardian: cardHolder },
+  reason: 'certificate_missing',
+  explanation: 'nothing was found',
+  ...overrides,
+});
+/** The same as the guardian tells the portal. */
+export const newPaperReport = (overrides: Record<string, unknown> = {}): Record<string, unknown> => {
+  const { officer: _o, caseNumber: _c, ...rest } = newPaperDemand();
+  return {
+    ...rest,
+    departmentCode: education,
+    holder: cardHolder,
+    statement: 'they wanted a copy of my card',
+    ...overrides,
+  };
+};
+export const paperContest = { holder: cardHolder, statement: 'you have it' };
+export const paperAnswer = {
+  outcome: 'maintained',
+  reason: 'the photograph is out of date',
+  officer: { id: 'officer-9', name: '经办人乙' },
+};
+
+/** A matter that no other request of a test changes: the hub does not have it. */
+const notInTheHub = { matterCode: 'matter-elsewhere', requirement: undefined, what: 'a copy of the card' };
+
+/** Records a demand as the school does and takes it as far as `state` says; answers its id. */
+export async function paperDemandIn(
+  world: World,
+  state: 'recorded' | 'contested' | 'maintained' | 'escalated',
+  demand: Record<string, unknown> = newPaperDemand(notInTheHub),
+): Promise<string> {
+  const [school, portal] = [world.client('school-enrolment'), world.client('citizen-portal')];
+  const recorded = school.post('/v1/paper-demands', demand);
+  const { paperDemandId } = await expectAnswer<{ paperDemandId: string }>(recorded, 201);
+  const path = `/v1/paper-demands/${paperDemandId}`;
+  const contest = () => expectAnswer(portal.post(`${path}/contests`, paperContest), 200);
+  if (state === 'recorded') return paperDemandId;
+  await contest();
+  if (state === 'contested') return paperDemandId;
+  await expectAnswer(school.post(`${path}/answers`, paperAnswer), 200);
+  if (state === 'escalated') await contest();
+  return paperDemandId;
+}
 
 /** A sound request for every operation, made anew each time; what it needs beforehand it does itself. */
 export const samples: Readonly<Record<OperationId, Make>> = {
@@ -556,6 +607,22 @@ export const samples: Readonly<Record<OperationId, Make>> = {
     await demandIn(world);
     return { query: 'state=open&limit=200' };
   },
+  listPaperDemands: plain({ query: 'due=soon&limit=2' }),
+  recordPaperDemand: (_world, who) => Promise.resolve({ body: who === 'portal' ? newPaperReport() : newPaperDemand() }),
+  searchPaperDemands: async (world) => {
+    await paperDemandIn(world, 'maintained');
+    return { body: { holder: cardHolder, limit: 2 } };
+  },
+  getPaperDemand: async (world) => ({ params: { paperDemandId: await paperDemandIn(world, 'contested') } }),
+  contestPaperDemand: async (world) => ({
+    params: { paperDemandId: await paperDemandIn(world, 'recorded') },
+    body: paperContest,
+  }),
+  answerPaperDemand: async (world, who) => ({
+    params: { paperDemandId: await paperDemandIn(world, who === 'admin' ? 'escalated' : 'contested') },
+    body: paperAnswer,
+  }),
+  countPaperDemands: plain(),
   lookUp: async (world) => {
     await grantIn(world);
     const [holder] = card.body.holders;

@@ -53,6 +53,7 @@ const examples: Readonly<Record<string, string>> = {
   sha256: 'a'.repeat(64),
   grantId: '0199a000-0000-7000-8000-000000000000',
   applicationId: '0199a000-0000-7000-8000-000000000000',
+  paperDemandId: '0199a000-0000-7000-8000-000000000000',
   feedbackId: '0199a000-0000-7000-8000-000000000000',
   ticketId: '0199a000-0000-7000-8000-000000000000',
   matterCode: 'school-enrolment',

@@ -366,6 +366,41 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     await step('its form', school.get(`${application}/province-form`));
     await step('enter the decision', admin.post(`${application}/province-decisions`, verdict));
 
+    const parties = { guardian: byNumber(one).holder, child: byNumber(two).holder };
+    const asking = {
+      matterCode: 'school-enrolment',
+      requirement: 'identity',
+      caseNumber,
+      officer,
+      legalBasis: 'own_application',
+      parties,
+      reason: 'other',
+      explanation: `金丝雀说明，${one.idNumber}`,
+    };
+    const demanded = school.post('/v1/paper-demands', asking);
+    await step('ask for paper', demanded);
+    await step(
+      'and for what nobody asks for',
+      school.post('/v1/paper-demands', { ...asking, requirement: undefined, what: `${two.name}的证明` }),
+    );
+    await step(
+      'in a matter that is a number',
+      school.post('/v1/paper-demands', { ...asking, matterCode: one.idNumber }),
+    );
+    const portal = over('citizen-portal');
+    const { officer: _clerk, ...seen } = asking;
+    const told = { departmentCode: '11999900100000075D', holder: parties.guardian, statement: `${one.name}不同意` };
+    await step('report it', portal.post('/v1/paper-demands', { ...seen, ...told }));
+    const paper = `/v1/paper-demands/${((await demanded).body as { paperDemandId: string }).paperDemandId}`;
+    await step('contest', portal.post(`${paper}/contests`, { holder: parties.guardian, statement: told.statement }));
+    await step('read it', school.get(paper));
+    await step('answer', school.post(`${paper}/answers`, { outcome: 'withdrawn', reason, officer }));
+    await step('which paper', portal.post('/v1/paper-demands/searches', { holder: parties.guardian }));
+    for (const path of ['/v1/paper-demands', '/v1/paper-demand-counts']) {
+      for (const who of ['school-enrolment', 'audit-office'])
+        await step(path, over(who, path.endsWith('demands')).get(path));
+    }
+
     const auditor = over('audit-office');
     await step('audit by holder', auditor.post('/v1/audit/searches', { reason, ...byNumber(one) }));
     await step('audit by case', auditor.post('/v1/audit/searches', { reason, caseNumber }));

@@ -18,6 +18,7 @@ import { loadGrants } from '../../src/grants/store.ts';
 import { idBytes } from '../../src/ids.ts';
 import type { Keys } from '../../src/signing/key-store.ts';
 import { listFeedbackRows } from '../../src/supervision/feedback-store.ts';
+import { checkPaperDemands, listPaperDemandRows } from '../../src/supervision/paper-demand-store.ts';
 import { unverifiedLeafKey } from '../../src/verification/certificate-status.ts';
 import { commitRecord } from '../../src/verification/commitment.ts';
 import { composeCertificateIdentifier } from '../../src/verification/identifiers.ts';
@@ -355,6 +356,10 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
     (await readDemands(trx, deps)).flatMap(({ history }) => history),
     ({ step }) => step,
   );
+  await checkPaperDemands(trx, deps);
+  const paper = await listPaperDemandRows(trx, deps, { limit: 1_000_000 });
+  const paperSteps = paper.items.flatMap(({ history }) => history.slice(1)).map(({ step }) => step);
+  const isAnswer = (step: string): boolean => step === 'withdrawn' || step === 'maintained';
   const { grants, tampered } = await loadGrants(trx, keys);
   faults.push(...tampered.map((id) => `grants ${id}: MAC`));
   for (const client of clients) if (client.keys.length === 0) faults.push(`client ${client.id} has no key`);
@@ -387,6 +392,9 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
     withdrawDemand: demandSteps.get('withdrawn') ?? 0,
     reportFault: reports.length,
     answerFeedback: reports.reduce((sum, { history }) => sum + history.length - 1, 0),
+    recordPaperDemand: paper.items.length,
+    contestPaperDemand: paperSteps.filter((step) => !isAnswer(step)).length,
+    answerPaperDemand: paperSteps.filter(isAnswer).length,
     revokeGrant: grants.filter(({ revokedAt }) => revokedAt !== undefined).length,
   };
   for (const [action, rows] of Object.entries(expected)) {
@@ -478,6 +486,8 @@ const countedTables = [
   'grant_applications',
   'demands',
   'feedback',
+  'paper_demands',
+  'paper_demand_holders',
   'status_entries',
   'certificate_versions',
   'certificates',

@@ -342,6 +342,21 @@ const demand = async (clients: Clients, n: number): Promise<string> => {
   return `/v1/demands/${(await expectAnswer<{ demandId: string }>(declared, 201)).demandId}`;
 };
 
+const guardianOf = (n: number) => ({ type: '111', number: people(n)[0].idNumber });
+const paperDemand = (n: number, why = 'certificate_missing') => ({
+  matterCode: 'school-enrolment',
+  requirement: 'guardianship',
+  caseNumber: `BJ-${n}`,
+  officer: clerk,
+  parties: { guardian: guardianOf(n), child: { type: '111', number: people(n)[1].idNumber } },
+  reason: why,
+});
+/** The address of a demand for paper that the school made. */
+const paperDemanded = async (clients: Clients, n: number): Promise<string> => {
+  const recorded = clients('school-enrolment').post('/v1/paper-demands', paperDemand(n));
+  return `/v1/paper-demands/${(await expectAnswer<{ paperDemandId: string }>(recorded, 201)).paperDemandId}`;
+};
+
 /** Every kind of write there is. */
 export const writeKinds: readonly WriteKind[] = [
   {
@@ -593,6 +608,37 @@ export const writeKinds: readonly WriteKind[] = [
       const { feedbackId } = await expectAnswer<{ feedbackId: string }>(reported, 201);
       const body = { outcome: 'refused', ...reason, officer: reviewer };
       return post(`/v1/feedback/${feedbackId}/answers`, body, { ...body, ...otherReason });
+    },
+  },
+  {
+    name: 'recordPaperDemand',
+    clientId: 'school-enrolment',
+    status: 201,
+    rows: { ...isOne, paper_demands: 1, paper_demand_holders: 2 },
+    prepare: async (_clients, n) => post('/v1/paper-demands', paperDemand(n), paperDemand(n, 'certificate_wrong')),
+  },
+  {
+    name: 'contestPaperDemand',
+    clientId: 'citizen-portal',
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => {
+      const holder = guardianOf(n);
+      const path = `${await paperDemanded(clients, n)}/contests`;
+      return post(path, { holder, statement: '平台上就有' }, { holder, statement: '另一理由' });
+    },
+  },
+  {
+    name: 'answerPaperDemand',
+    clientId: 'school-enrolment',
+    status: 200,
+    rows: isOne,
+    prepare: async (clients, n) => {
+      const path = await paperDemanded(clients, n);
+      const statement = { holder: guardianOf(n), statement: '平台上就有' };
+      await expectAnswer(clients('citizen-portal').post(`${path}/contests`, statement), 200);
+      const answer = { outcome: 'maintained', ...reason, officer: clerk };
+      return post(`${path}/answers`, answer, { ...answer, outcome: 'withdrawn' });
     },
   },
   {

@@ -1,0 +1,48 @@
+import type { Matter, MatterRequirement } from '../catalogue/matter.ts';
+import type { LegalBasis } from '../grants/grant.ts';
+import type { Holder } from '../verification/identifiers.ts';
+import type { Judged, Judgement } from './paper-demand.ts';
+
+/** Whether certificates would have proved a requirement; wired to the rules of the matter check. */
+export type CouldSupply = (question: {
+  readonly matter: Matter;
+  readonly requirement: MatterRequirement;
+  readonly parties: ReadonlyMap<string, Holder>;
+  readonly clientIds: readonly string[];
+  readonly legalBasis?: LegalBasis;
+  readonly at: Date;
+}) => Promise<{
+  readonly supply: 'permitted' | 'grant_missing' | 'none' | 'unknown';
+  readonly of: readonly string[];
+}>;
+
+const judgements: Readonly<Record<Awaited<ReturnType<CouldSupply>>['supply'], Judgement>> = {
+  permitted: 'could_supply',
+  grant_missing: 'could_supply_with_grant',
+  none: 'could_not_supply',
+  unknown: 'not_judged',
+};
+
+export interface ToJudge {
+  /** Undefined when the hub does not know it. */
+  readonly matter: Matter | undefined;
+  /** Undefined when something was demanded that the matter does not ask for. */
+  readonly requirement: MatterRequirement | undefined;
+  readonly parties: Readonly<Record<string, Holder>>;
+  /** The systems of the office. */
+  readonly clientIds: readonly string[];
+  readonly legalBasis?: LegalBasis;
+  readonly at: Date;
+}
+
+/** Judges a demand for paper as it is made. The answer is for the demand's box alone, never for who records it. */
+export async function judgeDemand(
+  couldSupply: CouldSupply,
+  { matter, requirement, parties, ...rest }: ToJudge,
+): Promise<Judged> {
+  if (matter === undefined) return { judgement: 'not_judged', of: [] };
+  if (requirement === undefined) return { judgement: 'outside_matter', of: [] };
+  if (requirement.paper !== undefined) return { judgement: 'retained_proof', of: [] };
+  const { supply, of } = await couldSupply({ matter, requirement, parties: new Map(Object.entries(parties)), ...rest });
+  return { judgement: judgements[supply], of };
+}

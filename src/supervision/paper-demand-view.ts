@@ -1,0 +1,108 @@
+import type { Bilingual } from '../catalogue/certificate-type.ts';
+import type { Matter } from '../catalogue/matter.ts';
+import type { Holder } from '../verification/identifiers.ts';
+import {
+  isContestable,
+  isOverdue,
+  judgementFor,
+  type PaperDemand,
+  paperDemandNumber,
+  partiesPlayedBy,
+} from './paper-demand.ts';
+import { judgementText, reasonText } from './paper-demand-words.ts';
+
+/** What views are made with: names for codes as they are now, and the city's calendar. */
+export interface ViewNames {
+  readonly department: (code: string) => Bilingual | undefined;
+  readonly matter: (code: string) => Matter | undefined;
+  readonly day: (at: Date) => string;
+}
+
+/** What everybody is told who records, contests or answers a demand: the same whatever certificates there are. */
+export const receiptOf = ({ paperDemandId, state, createdAt, dueAt }: PaperDemand, day: ViewNames['day']) => ({
+  paperDemandId,
+  number: paperDemandNumber(paperDemandId, day(createdAt)),
+  state,
+  recordedAt: createdAt.toISOString(),
+  ...(dueAt !== undefined && { dueAt: dueAt.toISOString() }),
+});
+
+/** A demand without anything of a person; the judgement only for who sees every department. */
+export function summaryOf(
+  demand: PaperDemand,
+  { day, at, withJudgement }: { readonly day: ViewNames['day']; readonly at: Date; readonly withJudgement: boolean },
+) {
+  const { departmentCode, matterCode, requirement, reason, reportedBy, judged } = demand;
+  return {
+    ...receiptOf(demand, day),
+    departmentCode,
+    matterCode,
+    ...(requirement !== undefined && { requirement }),
+    reason,
+    reportedBy,
+    overdue: isOverdue(demand, at),
+    ...(withJudgement && { judgement: judged.judgement }),
+  };
+}
+
+/** A demand with what was said, for who has to answer it: without the numbers of its parties, and without officers. */
+export function wholeOf(demand: PaperDemand, facts: Parameters<typeof summaryOf>[1]) {
+  const { what, caseNumber, legalBasis, explanation, history } = demand;
+  return {
+    demand: summaryOf(demand, facts),
+    ...(what !== undefined && { what }),
+    ...(caseNumber !== undefined && { caseNumber }),
+    ...(legalBasis !== undefined && { legalBasis }),
+    ...(explanation !== undefined && { explanation }),
+    history: history.map(({ step, at, departmentCode, clientId, party, text }) => ({
+      step,
+      at: at.toISOString(),
+      departmentCode,
+      clientId,
+      ...(party !== undefined && { party }),
+      ...(text !== undefined && { text }),
+    })),
+  };
+}
+
+/** A demand as a party reads it: its own words and the answers; nothing of what other parties hold or said. */
+export function personViewOf(demand: PaperDemand, holder: Holder, { department, matter, day }: ViewNames) {
+  const { departmentCode, matterCode, requirement, what, reason, explanation, history } = demand;
+  const known = matter(matterCode);
+  const own = partiesPlayedBy(demand, holder);
+  const judgement = judgementFor(demand, holder);
+  return {
+    ...receiptOf(demand, day),
+    department: { departmentCode, ...named(department(departmentCode)) },
+    matter: { matterCode, ...named(known?.name) },
+    ...(requirement !== undefined && {
+      requirement: {
+        code: requirement,
+        ...named(known?.requirements.find(({ code }) => code === requirement)?.name),
+      },
+    }),
+    ...(what !== undefined && { what }),
+    reason: { code: reason, text: reasonText[reason] },
+    ...(explanation !== undefined && { explanation }),
+    judgement: { code: judgement, text: judgementText[judgement] },
+    contestable: isContestable(demand),
+    objections: history.flatMap(({ at, party, text }) =>
+      party !== undefined && text !== undefined && own.includes(party)
+        ? [{ at: at.toISOString(), statement: text }]
+        : [],
+    ),
+    answers: history.flatMap(({ step, at, text = '' }, i) =>
+      step === 'withdrawn' || step === 'maintained'
+        ? [{ at: at.toISOString(), outcome: step, reason: text, by: isHubs(demand, i) ? hub : office }]
+        : [],
+    ),
+  };
+}
+
+const hub = 'hub' as const;
+const office = 'office' as const;
+
+/** Whether an answer followed the second objection. */
+const isHubs = ({ history }: PaperDemand, i: number): boolean => history[i - 1]?.step === 'escalated';
+
+const named = (name: Bilingual | undefined): { readonly name?: Bilingual } => (name === undefined ? {} : { name });
