@@ -6,6 +6,8 @@ create table matters (
   definition bytea not null,
   created_at timestamptz not null,
   mac bytea not null,
+  -- As of certificate_types.
+  note bytea,
   primary key (code, version)
 );
 insert into registry_versions (topic, version) values ('matters', 1);
@@ -203,6 +205,20 @@ create table paper_demand_holders (
 revoke all on paper_demands, paper_demand_holders from public;
 grant select, insert on paper_demands, paper_demand_holders to certhub_service;
 grant update (state, due_at, box) on paper_demands to certhub_service;
+-- What a version says beside the definition: retired, why, what it asks of clients. Covered by the row's MAC.
+alter table certificate_types add column note bytea;
+-- What departments prepare. Saving again replaces the open draft; which one was published stays known.
+create table certificate_type_drafts (
+  draft_id uuid primary key,
+  code text collate "C" not null,
+  state text collate "C" not null,
+  body bytea not null,
+  saved_at timestamptz not null,
+  mac bytea not null
+);
+create unique index certificate_type_drafts_open on certificate_type_drafts (code) where state = 'open';
+revoke all on certificate_type_drafts from public;
+grant select, insert, update on certificate_type_drafts to certhub_service;
 
 revoke all on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets from public;
 grant select on matters, grant_holder_usage, grant_officer_usage, grant_applications, tickets to certhub_service;

@@ -4,6 +4,7 @@ import { type LogLag, watchLogLag } from './audit/log/log-lag.ts';
 import { type AuditRecorder, startRecorder } from './audit/record.ts';
 import { ensurePartitions, insertRecords, type NewRecord } from './audit/store.ts';
 import { type Catalogue, watchCatalogue } from './catalogue/catalogue.ts';
+import type { ChangeCatalogueDeps } from './catalogue/change-type.ts';
 import type { MatterBasis } from './catalogue/check-matter-definition.ts';
 import { type DemandsView, watchDemands } from './catalogue/demand-store.ts';
 import { type MattersView, watchMatters } from './catalogue/matters.ts';
@@ -16,6 +17,7 @@ import { type Write, writer } from './db/write.ts';
 import { type Registry, type Trust, watchRegistry, watchTrust } from './departments/registry.ts';
 import { type CurrentGrants, watchGrants } from './grants/current-grants.ts';
 import { remindHourly, remindOfOverdue } from './grants/remind-overdue.ts';
+import { standingGrantsOf } from './grants/store.ts';
 import { forgetEnded, keptDays } from './grants/ticket-store.ts';
 import { purgeUsage, usageDays } from './grants/usage-store.ts';
 import type { Keys } from './signing/key-store.ts';
@@ -47,6 +49,10 @@ export interface Core extends Basis {
   /** On what a matter is judged at that moment. */
   readonly matterBasis: (at: Date) => Promise<MatterBasis>;
   readonly grants: CurrentGrants;
+  /** Grants of a type that still count or will, as a transaction sees them: what a change of the type may break. */
+  readonly grantsNaming: ChangeCatalogueDeps['grantsNaming'];
+  /** The day of the city, yyyy-mm-dd. */
+  readonly today: (at: Date) => string;
   /** Told of every registry row that was written past the hub. */
   readonly tampered: (table: string, id: string) => void;
   /** How far the published log is behind the records. */
@@ -113,6 +119,7 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     isFingerprint: (value, stored) => keys.verifyRowMac('idempotency', Buffer.from(canonicalJson(value)), stored),
   });
   const logLag = await watchLogLag({ db });
+  const today = (at: Date): string => dayOf(at, config.cityTimeZone);
   const catalogue = watchCatalogue(freshness, { keys, tampered });
   return {
     ...basis,
@@ -130,10 +137,12 @@ export async function assembleCore(basis: Basis): Promise<Core> {
       return {
         findType: (code) => types.newest(code)?.type,
         isDepartment: (code) => departments.has(code),
-        today: dayOf(at, config.cityTimeZone),
+        today: today(at),
       };
     },
     grants: watchGrants({ freshness, keys, tampered }),
+    grantsNaming: (trx, certificateTypeCode, at) => standingGrantsOf(trx, keys, { certificateTypeCode, at }),
+    today,
     tampered,
     beginServing: async () => {
       await records.begin();

@@ -1,15 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Transaction } from 'kysely';
 import { erasureHandlers } from './audit/erasure/erasure-routes.ts';
 import { logHandlers } from './audit/log/log-routes.ts';
 import type { ReportNames } from './audit/report/access-item.ts';
 import { reportHandlers } from './audit/report/report-routes.ts';
 import { receiptHandlers } from './audit/search/receipt-routes.ts';
 import { auditHandlers } from './audit/search/search-routes.ts';
-import { grantableFields } from './catalogue/certificate-type.ts';
+import { catalogueFileHandlers } from './catalogue/catalogue-file-routes.ts';
+import { grantableFields, isRetired } from './catalogue/certificate-type.ts';
 import { demandHandlers } from './catalogue/demand-routes.ts';
+import { draftHandlers } from './catalogue/draft-routes.ts';
 import { matterHandlers } from './catalogue/matter-routes.ts';
 import { isDemandFor } from './catalogue/read-demands.ts';
 import { catalogueHandlers } from './catalogue/routes.ts';
+import { readNewestType } from './catalogue/store.ts';
 import { addDays, dayOf, endOfDay, isCalendarDay, startOfDay } from './certificates/city-day.ts';
 import { certificatesHandlers } from './certificates/routes.ts';
 import { statusLists } from './certificates/status-list.ts';
@@ -17,6 +21,7 @@ import { holdersOf } from './certificates/store.ts';
 import { trustBundles } from './certificates/trust-bundle.ts';
 import { verificationHandlers } from './certificates/verification-routes.ts';
 import { limitGuesses } from './certificates/verify-online-guesses.ts';
+import type { Tables } from './db/tables.ts';
 import type { Write } from './db/write.ts';
 import { currentClient } from './departments/issue-token.ts';
 import { departmentsHandlers } from './departments/routes.ts';
@@ -64,6 +69,14 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     return answer;
   };
   const change = { write: changeAndSee, recordIn, keys, tampered };
+  const changeCatalogue = {
+    ...change,
+    db,
+    grantsNaming: core.grantsNaming,
+    today: core.today,
+    basis: core.matterBasis,
+    isDepartment: async (code: string) => (await registry.read()).departments.has(code),
+  };
   const lists = statusLists({ db, signer: keys.status, issuer, now });
   const bundles = trustBundles({
     registry,
@@ -74,11 +87,17 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     issuer,
     now,
   });
-  const findType = async (code: string): Promise<(LookupType & ApplicableType) | undefined> => {
-    const found = (await catalogue.read()).newest(code);
-    if (found === undefined) return undefined;
-    const { name, ownerDepartmentCode, decidedBy } = found.type;
-    const fields = grantableFields(found.type);
+  const findType = async (
+    code: string,
+    trx?: Transaction<Tables>,
+  ): Promise<(LookupType & ApplicableType) | undefined> => {
+    const type =
+      trx === undefined
+        ? (await catalogue.read()).newest(code)?.type
+        : await readNewestType(trx, { keys, tampered }, code);
+    if (type === undefined) return undefined;
+    const { name, ownerDepartmentCode, decidedBy } = type;
+    const fields = grantableFields(type);
     const sensitive = fields.filter((field) => field.class === 'sensitive');
     return {
       name,
@@ -86,6 +105,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       fieldNames: fields.map((field) => field.name),
       sensitiveFieldNames: sensitive.map((field) => field.name),
       ...(decidedBy !== undefined && { decidedBy }),
+      isRetired: isRetired(type),
     };
   };
   const rolesOf = async (clientId: string): Promise<readonly string[] | undefined> => {
@@ -149,11 +169,9 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       isExampleKey: (spkiSha256) => config.mode !== 'demo' && isExampleKey(spkiSha256),
       hubJwks: () => keys.publicJwks().keys,
     }),
-    ...catalogueHandlers({
-      ...change,
-      catalogue,
-      isDepartment,
-    }),
+    ...catalogueHandlers({ ...changeCatalogue, catalogue, matters: core.matters }),
+    ...draftHandlers(changeCatalogue),
+    ...catalogueFileHandlers(changeCatalogue),
     ...matterHandlers({ ...change, matters: core.matters, basis: core.matterBasis }),
     ...demandHandlers({
       ...change,

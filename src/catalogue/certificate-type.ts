@@ -36,6 +36,10 @@ export interface ValidityRule {
   readonly maxMonths?: number;
 }
 
+/** Kind of document (GB/T 36902): 证照执照, 证明文件, 批文批复, 鉴定报告, 办事结果. */
+export type TypeCategory = 'licence' | 'proof' | 'approval' | 'appraisal' | 'result';
+export type AuthorityLevel = 'national' | 'provincial' | 'municipal' | 'county' | 'township' | 'other';
+
 /** A certificate type as registered (GB/T 36902). */
 export interface CertificateTypeDefinition {
   readonly certificateTypeCode: CertificateTypeCode;
@@ -48,14 +52,43 @@ export interface CertificateTypeDefinition {
   readonly fields: readonly FieldDefinition[];
   readonly validity: ValidityRule;
   readonly reviewRequired: boolean;
+  readonly category?: TypeCategory;
+  readonly definingAuthorityLevel?: AuthorityLevel;
+  readonly issuingAuthorityLevel?: AuthorityLevel;
+  /** Number of the standard that it follows, like a ZWFW C number. */
+  readonly standard?: string;
   /** Who decides on grants; the city when absent. */
   readonly decidedBy?: 'city' | 'province';
 }
 
+/** What a version says beside its definition. Everybody reads it: it names no person. */
+export interface TypeNote {
+  /** Absent: published. */
+  readonly state?: 'retired';
+  readonly reason?: string;
+  /** What clients have to do whose grants name a field that this version changed. */
+  readonly migrationNote?: Bilingual;
+}
+
+/** A definition with what is said beside it. */
+export interface NotedType extends CertificateTypeDefinition {
+  readonly note?: TypeNote;
+}
+
 /** One version of a type; certificates keep the version under which they were pushed. */
-export interface CertificateType extends CertificateTypeDefinition {
+export interface CertificateType extends NotedType {
   readonly version: number;
   readonly createdAt: Date;
+}
+
+/** Whether nothing new is issued, granted or applied for. What was sealed stays valid. */
+export const isRetired = ({ note }: { readonly note?: { readonly state?: 'retired' } }): boolean =>
+  note?.state === 'retired';
+
+/** What was registered, without what the hub added. */
+export function definitionOf(type: CertificateType): CertificateTypeDefinition {
+  const { version: _version, createdAt: _at, note: _note, ...definition } = type;
+  return definition;
 }
 
 /** Fields that every certificate has, beside those of its type; granted like the others. */

@@ -1,13 +1,13 @@
 import { Refusal } from '../errors.ts';
 import { isCertificateTypeCode, isUscc } from '../verification/identifiers.ts';
-import { type CertificateType, grantableFields } from './certificate-type.ts';
+import { grantableFields, isRetired, type NotedType } from './certificate-type.ts';
 import { judgeConditions } from './judge-conditions.ts';
 import { type MatterDefinition, type MatterMaterial, type MatterRequirement, partyOf } from './matter.ts';
 
 /** On what a matter is judged. */
 export interface MatterBasis {
   /** The newest version of a certificate type. */
-  readonly findType: (certificateTypeCode: string) => CertificateType | undefined;
+  readonly findType: (certificateTypeCode: string) => NotedType | undefined;
   readonly isDepartment: (departmentCode: string) => boolean;
   /** The day of the city, yyyy-mm-dd: from it on every requirement has to be possible. */
   readonly today: string;
@@ -19,76 +19,92 @@ export interface MatterBasis {
  * @throws Refusal `invalid_uscc`, `invalid_certificate_type_code`, `department_unknown`, `matter_invalid` with pointer and rule.
  */
 export function checkMatterDefinition(definition: MatterDefinition, basis: MatterBasis): void {
-  const { departmentCode, parties, requirements, produces = [] } = definition;
-  if (!isUscc(departmentCode)) throw new Refusal('invalid_uscc', { pointer: '/departmentCode' });
-  if (!basis.isDepartment(departmentCode)) throw new Refusal('department_unknown', { pointer: '/departmentCode' });
-  checkDistinct(parties, '/parties');
-  checkDistinct(requirements, '/requirements');
-  for (const [index, requirement] of requirements.entries()) {
-    checkRequirement(requirement, `/requirements/${index}`, definition, basis);
-  }
-  for (const [index, code] of produces.entries()) typeAt(code, `/produces/${index}`, basis);
+  for (const fault of matterFaults(definition, basis)) throw fault;
 }
 
-function checkDistinct(list: readonly { readonly code: string }[], pointer: string): void {
+/** Everything for which `checkMatterDefinition` would refuse a matter; of one material the first fault alone. */
+export function* matterFaults(definition: MatterDefinition, basis: MatterBasis): Generator<Refusal, void> {
+  const { departmentCode, parties, requirements, produces = [] } = definition;
+  if (!isUscc(departmentCode)) yield new Refusal('invalid_uscc', { pointer: '/departmentCode' });
+  else if (!basis.isDepartment(departmentCode)) yield new Refusal('department_unknown', { pointer: '/departmentCode' });
+  yield* repeated(parties, '/parties');
+  yield* repeated(requirements, '/requirements');
+  for (const [index, requirement] of requirements.entries()) {
+    yield* requirementFaults(requirement, `/requirements/${index}`, definition, basis);
+  }
+  for (const [index, code] of produces.entries()) {
+    const type = typeAt(code, `/produces/${index}`, basis);
+    if (type instanceof Refusal) yield type;
+  }
+}
+
+function* repeated(list: readonly { readonly code: string }[], pointer: string): Generator<Refusal, void> {
   const seen = new Set<string>();
   for (const [index, { code }] of list.entries()) {
-    if (seen.has(code)) throw invalid(`${pointer}/${index}/code`, 'code_repeated');
+    if (seen.has(code)) yield invalid(`${pointer}/${index}/code`, 'code_repeated');
     seen.add(code);
   }
 }
 
-function checkRequirement(
+function* requirementFaults(
   { alternatives, paper }: MatterRequirement,
   pointer: string,
   definition: MatterDefinition,
   basis: MatterBasis,
-): void {
-  if ((alternatives === undefined) === (paper === undefined)) throw invalid(pointer, 'alternatives_or_paper');
+): Generator<Refusal, void> {
+  if ((alternatives === undefined) === (paper === undefined)) yield invalid(pointer, 'alternatives_or_paper');
   for (const [which, list] of (alternatives ?? []).entries()) {
     for (const [index, material] of list.entries()) {
-      checkMaterial(material, `${pointer}/alternatives/${which}/${index}`, definition, basis);
+      const fault = materialFault(material, `${pointer}/alternatives/${which}/${index}`, definition, basis);
+      if (fault !== undefined) yield fault;
     }
   }
 }
 
-function checkMaterial(
+function materialFault(
   material: MatterMaterial,
   pointer: string,
   definition: MatterDefinition,
   basis: MatterBasis,
-): void {
+): Refusal | undefined {
   const { certificateTypeCode, fields: wanted = [], conditions = [] } = material;
   const type = typeAt(certificateTypeCode, `${pointer}/certificateTypeCode`, basis);
+  if (type instanceof Refusal) return type;
   const party = partyOf(definition, material);
-  if (party === undefined) throw invalid(`${pointer}/of`, 'party_unknown');
-  if (type.holderKind !== 'mixed' && type.holderKind !== party.kind) throw invalid(pointer, 'holder_kind');
-  checkIssuers(material, type, pointer, basis);
+  if (party === undefined) return invalid(`${pointer}/of`, 'party_unknown');
+  if (type.holderKind !== 'mixed' && type.holderKind !== party.kind) return invalid(pointer, 'holder_kind');
+  const issuer = issuerFault(material, type, pointer, basis);
+  if (issuer !== undefined) return issuer;
   const fields = grantableFields(type);
-  for (const [index, name] of wanted.entries()) {
-    if (fields.every((field) => field.name !== name)) throw invalid(`${pointer}/fields/${index}`, 'field_unknown');
-  }
+  const unknown = wanted.findIndex((name) => fields.every((field) => field.name !== name));
+  if (unknown >= 0) return invalid(`${pointer}/fields/${unknown}`, 'field_unknown');
   const fault = judgeConditions(conditions, { fields, parties: definition.parties, today: basis.today });
-  if (fault !== undefined) throw invalid(`${pointer}/conditions/${fault.index}${fault.pointer}`, fault.rule);
+  return fault === undefined ? undefined : invalid(`${pointer}/conditions/${fault.index}${fault.pointer}`, fault.rule);
 }
 
 /** Who may issue a type only for a time counts always: what it issued then stays in force. */
-function checkIssuers({ issuedBy = [] }: MatterMaterial, type: CertificateType, at: string, basis: MatterBasis): void {
+function issuerFault(
+  { issuedBy = [] }: MatterMaterial,
+  type: NotedType,
+  at: string,
+  basis: MatterBasis,
+): Refusal | undefined {
   for (const [index, code] of issuedBy.entries()) {
     const pointer = `${at}/issuedBy/${index}`;
-    if (!isUscc(code)) throw new Refusal('invalid_uscc', { pointer });
-    if (!basis.isDepartment(code)) throw new Refusal('department_unknown', { pointer });
+    if (!isUscc(code)) return new Refusal('invalid_uscc', { pointer });
+    if (!basis.isDepartment(code)) return new Refusal('department_unknown', { pointer });
     if (type.allowedIssuers.every(({ departmentCode }) => departmentCode !== code)) {
-      throw invalid(pointer, 'issuer_not_allowed');
+      return invalid(pointer, 'issuer_not_allowed');
     }
   }
+  return undefined;
 }
 
-function typeAt(code: string, pointer: string, { findType }: MatterBasis): CertificateType {
-  if (!isCertificateTypeCode(code)) throw new Refusal('invalid_certificate_type_code', { pointer });
+function typeAt(code: string, pointer: string, { findType }: MatterBasis): NotedType | Refusal {
+  if (!isCertificateTypeCode(code)) return new Refusal('invalid_certificate_type_code', { pointer });
   const type = findType(code);
-  if (type === undefined) throw invalid(pointer, 'type_unknown');
-  return type;
+  if (type === undefined) return invalid(pointer, 'type_unknown');
+  return isRetired(type) ? invalid(pointer, 'type_retired') : type;
 }
 
 const invalid = (pointer: string, rule: string): Refusal => new Refusal('matter_invalid', { pointer, rule });

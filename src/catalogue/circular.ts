@@ -36,27 +36,35 @@ const canBeMet = (
   alternatives.some((list) => list.every(({ certificateTypeCode }) => !missing.has(certificateTypeCode)));
 
 /**
- * What putting `definition` in place of the newest version of its matter makes impossible: the first requirement, its own before those
- * of others, that could be met with what was obtainable before and cannot be met afterwards. Undefined when there is none.
+ * What going from some matters to others makes impossible: the first requirement of `after`, in its order, that could be met with what
+ * was obtainable before and cannot be met afterwards. Undefined when there is none.
  */
-export function findCircular(
-  registered: readonly MatterDefinition[],
-  definition: MatterDefinition,
+export function becomesCircular(
+  before: readonly MatterDefinition[],
+  after: readonly MatterDefinition[],
 ): Circular | undefined {
-  const others = registered.filter(({ matterCode }) => matterCode !== definition.matterCode);
-  const before = unobtainable(registered);
-  const after = unobtainable([definition, ...others]);
-  for (const { matterCode, requirements } of [definition, ...others]) {
-    const requirement = requirements.findIndex((each) => canBeMet(each, before) && !canBeMet(each, after));
+  const [had, misses] = [unobtainable(before), unobtainable(after)];
+  for (const { matterCode, requirements } of after) {
+    const requirement = requirements.findIndex((each) => canBeMet(each, had) && !canBeMet(each, misses));
     const found = requirements[requirement];
     if (found !== undefined) {
       const wanted = (found.alternatives ?? []).flat().map(({ certificateTypeCode }) => certificateTypeCode);
       return {
         matterCode,
         requirement,
-        certificateTypeCodes: [...new Set(wanted)].filter((code) => after.has(code)).toSorted(),
+        certificateTypeCodes: [...new Set(wanted)].filter((code) => misses.has(code)).toSorted(),
       };
     }
   }
   return undefined;
 }
+
+/** What putting `definition` in place of the newest version of its matter makes impossible, its own requirements first. */
+export const findCircular = (
+  registered: readonly MatterDefinition[],
+  definition: MatterDefinition,
+): Circular | undefined =>
+  becomesCircular(registered, [
+    definition,
+    ...registered.filter(({ matterCode }) => matterCode !== definition.matterCode),
+  ]);

@@ -119,11 +119,27 @@ function judgeObject(schema: JsonObject, pointer: string, depth: number, fault: 
 const isWithin = (value: JsonValue | undefined, limit: number): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= limit;
 
+/** Compiled schemas by their canonical text, the one used last at the end: judging a matter asks for the same ones again and again. */
+const compiled = new Map<string, CheckValue>();
+const maxCompiled = 512;
+
 /**
  * Compiles a judged schema (Ajv, 2020-12, strict): nothing is coerced, filled in or removed, the first fault ends the check.
  * @throws Error for what is no JSON Schema.
  */
 export function compileFieldSchema(schema: JsonObject): CheckValue {
+  const text = canonicalJson(schema);
+  const check = compiled.get(text) ?? compile(schema);
+  compiled.delete(text);
+  compiled.set(text, check);
+  for (const [oldest] of compiled) {
+    if (compiled.size <= maxCompiled) break;
+    compiled.delete(oldest);
+  }
+  return check;
+}
+
+function compile(schema: JsonObject): CheckValue {
   const ajv = new Ajv2020({ strict: true, allErrors: false, ownProperties: true, addUsedSchema: false, logger: false });
   addFormats.default(ajv, ['date', 'date-time']);
   const validate: ValidateFunction = ajv.compile(schema);

@@ -1,4 +1,10 @@
-import { type Bilingual, type CertificateType, type FieldDefinition, grantableFields } from './certificate-type.ts';
+import {
+  type Bilingual,
+  type CertificateType,
+  type FieldDefinition,
+  grantableFields,
+  isRetired,
+} from './certificate-type.ts';
 
 /** One item that somebody needs to read, as they call it; the name of the field where it is known. */
 export interface WantedItem {
@@ -49,7 +55,7 @@ interface NameParts {
 
 const indexes = new WeakMap<readonly CertificateType[], TypeIndex>();
 
-/** Prepares the newest versions of all types; once for the same list. */
+/** Prepares the newest versions of all types, without retired ones; once for the same list. */
 export function indexTypes(types: readonly CertificateType[]): TypeIndex {
   const index = indexes.get(types) ?? newIndex(types);
   indexes.set(types, index);
@@ -57,7 +63,9 @@ export function indexTypes(types: readonly CertificateType[]): TypeIndex {
 }
 
 function newIndex(types: readonly CertificateType[]): TypeIndex {
-  const sorted = types.toSorted((a, b) => (a.certificateTypeCode < b.certificateTypeCode ? -1 : 1));
+  const sorted = types
+    .filter((type) => !isRetired(type))
+    .toSorted((a, b) => (a.certificateTypeCode < b.certificateTypeCode ? -1 : 1));
   const byName = new Map<string, CertificateType[]>();
   for (const type of sorted) {
     const key = nameKey(type.name);

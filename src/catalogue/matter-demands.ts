@@ -1,4 +1,4 @@
-import { grantableFields } from './certificate-type.ts';
+import { grantableFields, isRetired } from './certificate-type.ts';
 import type { Demand } from './demand.ts';
 import type { TypeIndex } from './match-demand.ts';
 import { fieldsOf, type Matter, type MatterRequirement, typesRequired } from './matter.ts';
@@ -7,10 +7,12 @@ const longestGround = 500;
 
 /**
  * What the registered matters ask for: of each matter and certificate type one demand of the department that handles it, with every
- * field that some alternative reads. Derived from the newest versions, kept nowhere.
+ * field that some alternative reads; of a retired matter nothing. Derived from the newest versions, kept nowhere.
  */
 export const matterDemands = (matters: readonly Matter[], index: TypeIndex): Demand[] =>
-  matters.flatMap((matter) => typesRequired(matter).map((code) => demandOf(matter, code, index)));
+  matters
+    .filter((matter) => !isRetired(matter))
+    .flatMap((matter) => typesRequired(matter).map((code) => demandOf(matter, code, index)));
 
 function demandOf(matter: Matter, certificateTypeCode: string, { byCode }: TypeIndex): Demand {
   const { matterCode, departmentCode, requirements } = matter;

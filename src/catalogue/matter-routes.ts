@@ -3,6 +3,7 @@ import type { Matter, MatterDefinition } from './matter.ts';
 import type { MattersView } from './matters.ts';
 import { listMatters, listRetainedProofs, readMatter } from './read-matters.ts';
 import { type RegisterMatterDeps, registerMatter } from './register-matter.ts';
+import { retireMatter } from './retire-matter.ts';
 
 type MatterBody = Awaited<ReturnType<Handlers['getMatter']>>['body'];
 
@@ -10,15 +11,17 @@ type MatterBody = Awaited<ReturnType<Handlers['getMatter']>>['body'];
 export type MatterRouteDeps = RegisterMatterDeps & { readonly matters: MattersView };
 
 /** The body of an answer about a matter: a definition came through the contract, and goes out as it came. */
-const matterBody = ({ createdAt, ...matter }: Matter): MatterBody => ({
-  ...(structuredClone(matter) as unknown as Omit<MatterBody, 'createdAt'>),
+const matterBody = ({ createdAt, note, ...matter }: Matter): MatterBody => ({
+  ...(structuredClone(matter) as unknown as Omit<MatterBody, 'createdAt' | 'state'>),
+  state: note?.state ?? 'published',
+  ...(note?.reason !== undefined && { reason: note.reason }),
   createdAt: createdAt.toISOString(),
 });
 
 /** Handlers of matters. */
 export function matterHandlers(
   deps: MatterRouteDeps,
-): Pick<Handlers, 'listMatters' | 'registerMatter' | 'getMatter' | 'listRetainedProofs'> {
+): Pick<Handlers, 'listMatters' | 'registerMatter' | 'getMatter' | 'retireMatter' | 'listRetainedProofs'> {
   return {
     listMatters: async ({ query }) => {
       const { items, next } = await listMatters(deps, query);
@@ -37,6 +40,19 @@ export function matterHandlers(
         (matter) => ({ status: 201, body: matterBody(matter) }),
       );
       return { status: 201, body: answer.body as MatterBody };
+    },
+    retireMatter: async ({ caller, requestId, receivedAt, params, body, headers }) => {
+      const answer = await retireMatter(
+        deps,
+        {
+          call: { caller, requestId, at: receivedAt },
+          idempotencyKey: headers['idempotency-key'],
+          matterCode: params.matterCode,
+          reason: body.reason,
+        },
+        (matter) => ({ status: 200, body: matterBody(matter) }),
+      );
+      return { status: 200, body: answer.body as MatterBody };
     },
     listRetainedProofs: async ({ query }) => {
       const { items, next } = await listRetainedProofs(deps, query);

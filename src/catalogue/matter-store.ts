@@ -1,15 +1,31 @@
 import type { Transaction } from 'kysely';
 import type { Tables } from '../db/tables.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
-import type { Matter, MatterDefinition } from './matter.ts';
-import type { RowMacs, Tampered } from './store.ts';
+import type { Matter, MatterDefinition, MatterNote } from './matter.ts';
+import { noteBytes, type RowMacs, type Tampered } from './store.ts';
 
 type Row = Tables['matters'];
 
 const kind = 'matter';
 
-const macInput = ({ code, version, definition, created_at }: Omit<Row, 'mac'>): Buffer =>
-  Buffer.from(canonicalJson([code, version, definition.toString('base64'), created_at.getTime()]));
+const macInput = ({ code, version, definition, note, created_at }: Omit<Row, 'mac'>): Buffer =>
+  Buffer.from(
+    canonicalJson([
+      code,
+      version,
+      definition.toString('base64'),
+      created_at.getTime(),
+      ...(note === null ? [] : [note.toString('base64')]),
+    ]),
+  );
+
+const matterOfRow = (row: Row): Matter => ({
+  // What the hub's MAC covers is what the hub wrote.
+  ...(JSON.parse(row.definition.toString('utf8')) as MatterDefinition),
+  version: row.version,
+  createdAt: row.created_at,
+  ...(row.note !== null && { note: JSON.parse(row.note.toString('utf8')) as MatterNote }),
+});
 
 /**
  * Reads the newest version of every matter, in order of their codes. Rows with a wrong MAC are reported and left out, so that an
@@ -26,22 +42,21 @@ export async function readMatters(
       tampered(kind, `${row.code}:${row.version}`);
       continue;
     }
-    // What the hub's MAC covers is what the hub wrote.
-    const definition = JSON.parse(row.definition.toString('utf8')) as MatterDefinition;
-    newest.set(row.code, { ...definition, version: row.version, createdAt: row.created_at });
+    newest.set(row.code, matterOfRow(row));
   }
   return [...newest.values()];
 }
 
 /**
- * Adds a version to a matter, the first one if the code is new. Undefined when the newest version already says the same. The caller
- * holds the topic `matters` (`bump`), so that nobody adds another one meanwhile.
+ * Adds a version to a matter, the first one if the code is new. Undefined when the newest version already says the same: definition and
+ * whether it is retired. The caller holds the topic `matters` (`bump`), so that nobody adds another one meanwhile.
  */
 export async function insertNextMatter(
   trx: Transaction<Tables>,
   keys: RowMacs,
-  { definition, at }: { readonly definition: MatterDefinition; readonly at: Date },
+  input: { readonly definition: MatterDefinition; readonly note?: MatterNote; readonly at: Date },
 ): Promise<Matter | undefined> {
+  const { definition, note, at } = input;
   const bytes = Buffer.from(canonicalJson(definition));
   const newest = await trx
     .selectFrom('matters')
@@ -50,17 +65,19 @@ export async function insertNextMatter(
     .orderBy('version', 'desc')
     .limit(1)
     .executeTakeFirst();
-  const isSame = newest?.definition.equals(bytes) === true;
-  if (isSame && keys.verifyRowMac(kind, macInput(newest), newest.mac)) return undefined;
+  const said = newest !== undefined && keys.verifyRowMac(kind, macInput(newest), newest.mac) ? newest : undefined;
+  if (said?.definition.equals(bytes) === true && matterOfRow(said).note?.state === note?.state) return undefined;
   const row = {
     code: definition.matterCode,
     version: (newest?.version ?? 0) + 1,
     definition: bytes,
+    note: noteBytes(note),
     created_at: at,
   };
+  const mac = keys.rowMac(kind, macInput(row));
   await trx
     .insertInto('matters')
-    .values({ ...row, mac: keys.rowMac(kind, macInput(row)) })
+    .values({ ...row, mac })
     .execute();
-  return { ...definition, version: row.version, createdAt: at };
+  return matterOfRow({ ...row, mac });
 }

@@ -72,10 +72,24 @@ export interface MatterDefinition {
   readonly produces?: readonly CertificateTypeCode[];
 }
 
-/** One version of a matter. */
+/** What a version says beside its definition. Everybody reads it: it names no person. */
+export interface MatterNote {
+  /** Absent: published. */
+  readonly state?: 'retired';
+  readonly reason?: string;
+}
+
+/** One version of a matter. A retired one (`isRetired`) is not checked and demands nothing. */
 export interface Matter extends MatterDefinition {
   readonly version: number;
   readonly createdAt: Date;
+  readonly note?: MatterNote;
+}
+
+/** What was registered, without what the hub added. */
+export function matterDefinitionOf(matter: Matter): MatterDefinition {
+  const { version: _version, createdAt: _at, note: _note, ...definition } = matter;
+  return definition;
 }
 
 /** The party whose certificate a material is. Undefined only for a definition that was not checked. */
@@ -94,4 +108,10 @@ export const typesRequired = (matter: MatterDefinition): readonly CertificateTyp
       alternatives.flat().map(({ certificateTypeCode }) => certificateTypeCode),
     ),
   ),
+];
+
+/** Every certificate type that the matter requires or produces. */
+export const typesNamed = (matter: MatterDefinition): readonly CertificateTypeCode[] => [
+  ...typesRequired(matter),
+  ...(matter.produces ?? []),
 ];

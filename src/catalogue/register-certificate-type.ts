@@ -1,52 +1,54 @@
-import { createHash } from 'node:crypto';
-import type { Transaction } from 'kysely';
-import type { RecordIn } from '../audit/record.ts';
-import { bump } from '../db/fresh.ts';
-import type { Tables } from '../db/tables.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import type { Call } from '../ids.ts';
-import { canonicalJson } from '../verification/canonical-json.ts';
-import { type CertificateType, type CertificateTypeDefinition, checkDefinition } from './certificate-type.ts';
-import { insertNextVersion, type RowMacs } from './store.ts';
+import { type CertificateTypeDefinition, checkDefinition } from './certificate-type.ts';
+import { type ChangeCatalogueDeps, changeType, holdCatalogue } from './change-type.ts';
 import { typeBody } from './type-body.ts';
 
-/** What adding a type to the catalogue needs. */
-export interface RegisterDeps {
-  readonly keys: Pick<RowMacs, 'rowMac'>;
-  readonly recordIn: RecordIn;
+export type IsDepartment = (code: string) => Promise<boolean>;
+
+/** What a client's change of the catalogue needs. */
+export interface ChangeTypeDeps extends ChangeCatalogueDeps {
+  readonly write: Write;
+  readonly isDepartment: IsDepartment;
 }
 
 /**
  * Registers a certificate type, or the next version of one whose code exists: certificates keep the version they were pushed under.
  * @throws Refusal `certificate_type_invalid`, `invalid_uscc`, `invalid_certificate_type_code`, `department_unknown`,
- * `certificate_type_exists` when the newest version says the same already.
+ * `certificate_type_exists` when the newest version says the same already, `change_breaks`: what needs a migration note goes by draft.
  */
 export function registerCertificateType(
-  deps: RegisterDeps & { readonly write: Write; readonly isDepartment: (code: string) => Promise<boolean> },
+  deps: ChangeTypeDeps,
   input: { readonly call: Call; readonly idempotencyKey: string; readonly definition: CertificateTypeDefinition },
 ): Promise<WriteAnswer> {
   const { call, idempotencyKey, definition } = input;
+  const { at } = call;
   return deps.write(
     { caller: call.caller, operation: 'registerCertificateType', idempotencyKey, content: definition },
     {
-      prepare: async () => {
-        checkDefinition(definition);
-        await checkDepartments(deps.isDepartment, definition);
-      },
+      prepare: () => checkTypeDefinition(deps, definition),
       apply: async (trx) => {
-        const type = await addTypeVersion(trx, deps, { definition, at: call.at, call });
+        const standing = await holdCatalogue(trx, deps);
+        const next = { definition };
+        const type = await changeType(trx, deps, { standing, next, at, action: 'registerCertificateType', call });
         if (type === undefined) throw new Refusal('certificate_type_exists', { pointer: '/certificateTypeCode' });
-        return { status: 201, body: typeBody(type) };
+        return { status: 201, body: typeBody(type, standing.matters) };
       },
     },
   );
 }
 
-async function checkDepartments(
-  isDepartment: (code: string) => Promise<boolean>,
-  { ownerDepartmentCode, allowedIssuers }: CertificateTypeDefinition,
+/**
+ * Checks a definition by itself, and that its departments are registered.
+ * @throws Refusal as `checkDefinition` does, and `department_unknown`.
+ */
+export async function checkTypeDefinition(
+  { isDepartment }: { readonly isDepartment: IsDepartment },
+  definition: CertificateTypeDefinition,
 ): Promise<void> {
+  checkDefinition(definition);
+  const { ownerDepartmentCode, allowedIssuers } = definition;
   if (!(await isDepartment(ownerDepartmentCode))) {
     throw new Refusal('department_unknown', { pointer: '/ownerDepartmentCode' });
   }
@@ -55,30 +57,4 @@ async function checkDepartments(
       throw new Refusal('department_unknown', { pointer: `/allowedIssuers/${index}/departmentCode` });
     }
   }
-}
-
-/** Adds a checked definition as the next version, tells every process, and records it. Undefined when nothing is new. */
-export async function addTypeVersion(
-  trx: Transaction<Tables>,
-  { keys, recordIn }: RegisterDeps,
-  input: { readonly definition: CertificateTypeDefinition; readonly at: Date; readonly call?: Call },
-): Promise<CertificateType | undefined> {
-  const { definition, at, call } = input;
-  const type = await insertNextVersion(trx, keys, { definition, at });
-  if (type === undefined) return undefined;
-  await bump(trx, 'catalogue');
-  await recordIn(trx, {
-    kind: 'registry',
-    action: 'registerCertificateType',
-    outcome: 'done',
-    ...(call === undefined ? {} : { caller: call.caller }),
-    requestId: call?.requestId ?? 'certhub',
-    at,
-    detail: {
-      certificateTypeCode: type.certificateTypeCode,
-      version: type.version,
-      definitionSha256: createHash('sha256').update(canonicalJson(definition)).digest('base64url'),
-    },
-  });
-  return type;
 }

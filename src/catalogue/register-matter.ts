@@ -1,24 +1,21 @@
-import { createHash } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import type { RecordIn } from '../audit/record.ts';
-import { bump } from '../db/fresh.ts';
+import { bump, hold } from '../db/fresh.ts';
 import type { Tables } from '../db/tables.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import type { Call, Caller } from '../ids.ts';
-import { canonicalJson } from '../verification/canonical-json.ts';
+import { isRetired } from './certificate-type.ts';
+import { type ReadDeps, readStanding, type Standing, sha256Of } from './change-type.ts';
 import { checkMatterDefinition, type MatterBasis } from './check-matter-definition.ts';
 import { findCircular } from './circular.ts';
 import type { Matter, MatterDefinition } from './matter.ts';
-import { insertNextMatter, readMatters } from './matter-store.ts';
+import { insertNextMatter } from './matter-store.ts';
 import { mattersTopic } from './matters.ts';
-import type { RowMacs, Tampered } from './store.ts';
 
 /** What adding a matter needs. */
-export interface AddMatterDeps {
-  readonly keys: RowMacs;
+export interface AddMatterDeps extends ReadDeps {
   readonly recordIn: RecordIn;
-  readonly tampered: Tampered;
 }
 
 export interface RegisterMatterDeps extends AddMatterDeps {
@@ -46,10 +43,12 @@ export function registerMatter(
         if (!mayHandle(call.caller, definition)) {
           throw new Refusal('wrong_department', { pointer: '/departmentCode' });
         }
-        checkMatterDefinition(definition, await deps.basis(call.at));
+        const basis = await deps.basis(call.at);
+        checkMatterDefinition(definition, basis);
+        return basis;
       },
-      apply: async (trx) => {
-        const matter = await addMatterVersion(trx, deps, { definition, at: call.at, call });
+      apply: async (trx, basis) => {
+        const matter = await addMatterVersion(trx, deps, { definition, basis, at: call.at, call });
         if (matter === undefined) throw new Refusal('matter_exists', { pointer: '/matterCode' });
         return present(matter);
       },
@@ -57,31 +56,51 @@ export function registerMatter(
   );
 }
 
-const mayHandle = ({ roles, department }: Caller, { departmentCode }: MatterDefinition): boolean =>
+/** Whether the caller answers for the matter. */
+export const mayHandle = ({ roles, department }: Caller, { departmentCode }: MatterDefinition): boolean =>
   roles.includes('admin') || department === departmentCode;
 
 /**
+ * Holds types and matters until the transaction ends, and reads them: what is decided on them is what this change comes to. Types are
+ * held without being changed: a publication waits.
+ */
+export async function holdMatters(trx: Transaction<Tables>, deps: ReadDeps): Promise<Standing> {
+  await hold(trx, 'catalogue');
+  await bump(trx, mattersTopic);
+  return readStanding(trx, deps);
+}
+
+/**
  * Adds a checked definition as the next version, tells every process, and records it. Undefined when nothing is new. One at a time:
- * of two matters that demand each other's certificate, the second one is refused however close together they come.
- * @throws Refusal `wrong_department` when the caller may not change the matter as it is, `matter_circular`.
+ * of two matters that demand each other's certificate, the second one is refused however close together they come. It is checked again
+ * on the types that the transaction sees: one of them may have changed since.
+ * @throws Refusal `wrong_department` when the caller may not change the matter as it is, `matter_circular`, and what
+ * `checkMatterDefinition` throws.
  */
 export async function addMatterVersion(
   trx: Transaction<Tables>,
-  { keys, recordIn, tampered }: AddMatterDeps,
-  input: { readonly definition: MatterDefinition; readonly at: Date; readonly call?: Call },
+  deps: AddMatterDeps,
+  input: {
+    readonly definition: MatterDefinition;
+    readonly basis: MatterBasis;
+    readonly at: Date;
+    readonly call?: Call;
+  },
 ): Promise<Matter | undefined> {
-  const { definition, at, call } = input;
+  const { definition, basis, at, call } = input;
   const { matterCode, departmentCode } = definition;
-  // First: it holds the topic until the transaction ends, so that what is read next is what this matter comes to.
-  await bump(trx, mattersTopic);
-  const registered = await readMatters(trx, { keys, tampered });
-  const newest = registered.find((matter) => matter.matterCode === matterCode);
+  const { types, matters } = await holdMatters(trx, deps);
+  const newest = matters.find((matter) => matter.matterCode === matterCode);
   if (newest !== undefined && call !== undefined && !mayHandle(call.caller, newest)) {
     throw new Refusal('wrong_department', { pointer: '/matterCode' });
   }
-  const matter = await insertNextMatter(trx, keys, { definition, at });
+  checkMatterDefinition(definition, { ...basis, findType: (code) => types.get(code) });
+  const matter = await insertNextMatter(trx, deps.keys, { definition, at });
   if (matter === undefined) return undefined;
-  const circular = findCircular(registered, definition);
+  const circular = findCircular(
+    matters.filter((each) => !isRetired(each)),
+    definition,
+  );
   if (circular !== undefined) {
     const { matterCode: stuck, requirement, certificateTypeCodes } = circular;
     const isOwn = stuck === matterCode;
@@ -91,19 +110,14 @@ export async function addMatterVersion(
       certificateTypeCodes,
     });
   }
-  await recordIn(trx, {
+  await deps.recordIn(trx, {
     kind: 'registry',
     action: 'registerMatter',
     outcome: 'done',
     ...(call === undefined ? {} : { caller: call.caller }),
     requestId: call?.requestId ?? 'certhub',
     at,
-    detail: {
-      matterCode,
-      version: matter.version,
-      departmentCode,
-      definitionSha256: createHash('sha256').update(canonicalJson(definition)).digest('base64url'),
-    },
+    detail: { matterCode, version: matter.version, departmentCode, definitionSha256: sha256Of(definition) },
   });
   return matter;
 }

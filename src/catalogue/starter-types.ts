@@ -192,13 +192,19 @@ export function starterTypes(departments: StarterDepartments): readonly Certific
     number: string,
     zh: string,
     en: string,
-    rest: Pick<CertificateTypeDefinition, 'holderKind' | 'holderCount' | 'fields' | 'validity' | 'reviewRequired'>,
+    rest: Pick<
+      CertificateTypeDefinition,
+      'holderKind' | 'holderCount' | 'fields' | 'validity' | 'reviewRequired' | 'category'
+    >,
   ): CertificateTypeDefinition => ({
     // Checked by `checkDefinition` like every other definition.
     certificateTypeCode: `${owner}${number}` as CertificateTypeCode,
     name: { zh, en },
     ownerDepartmentCode: owner as DepartmentCode,
     allowedIssuers: [{ departmentCode: owner as DepartmentCode }],
+    // By their codes: the city's own departments define and issue them.
+    definingAuthorityLevel: 'municipal',
+    issuingAuthorityLevel: 'municipal',
     ...rest,
   });
   const { publicSecurity, marketRegulation, humanResources, taxation, naturalResources, civilAffairs } = departments;
@@ -210,18 +216,21 @@ export function starterTypes(departments: StarterDepartments): readonly Certific
       ...person,
       fields: residentIdCard,
       validity: { kind: 'either', maxMonths: 240 },
+      category: 'licence',
       reviewRequired: true,
     }),
     define(publicSecurity, '002', '居住证', 'Residence permit', {
       ...person,
       fields: residencePermit,
       validity: { kind: 'limited', maxMonths: 60 },
+      category: 'licence',
       reviewRequired: true,
     }),
     define(publicSecurity, '003', '居民户口簿', 'Household register', {
       ...person,
       fields: householdRegister,
       validity: permanent,
+      category: 'licence',
       reviewRequired: true,
     }),
     define(marketRegulation, '001', '营业执照', 'Business licence', {
@@ -229,18 +238,21 @@ export function starterTypes(departments: StarterDepartments): readonly Certific
       holderCount: one,
       fields: businessLicence,
       validity: { kind: 'either', maxMonths: 600 },
+      category: 'licence',
       reviewRequired: true,
     }),
     define(humanResources, '001', '社会保险参保缴费记录', 'Social-insurance payment record', {
       ...person,
       fields: socialInsuranceRecord,
       validity: { kind: 'either', maxMonths: 12 },
+      category: 'proof',
       reviewRequired: false,
     }),
     define(humanResources, '002', '就业创业登记', 'Employment registration', {
       ...person,
       fields: employmentRegistration,
       validity: { kind: 'either', maxMonths: 120 },
+      category: 'proof',
       reviewRequired: true,
     }),
     define(taxation, '001', '纳税记录(完税证明)', 'Tax payment record', {
@@ -248,6 +260,7 @@ export function starterTypes(departments: StarterDepartments): readonly Certific
       holderCount: one,
       fields: taxPaymentRecord,
       validity: permanent,
+      category: 'proof',
       reviewRequired: false,
     }),
     define(naturalResources, '001', '不动产权证书', 'Real-estate title', {
@@ -255,6 +268,7 @@ export function starterTypes(departments: StarterDepartments): readonly Certific
       holderCount: { min: 1, max: 20 },
       fields: realEstateTitle,
       validity: permanent,
+      category: 'licence',
       reviewRequired: true,
     }),
     define(civilAffairs, '001', '结婚证', 'Marriage certificate', {
@@ -262,6 +276,7 @@ export function starterTypes(departments: StarterDepartments): readonly Certific
       holderCount: { min: 2, max: 2 },
       fields: marriageCertificate,
       validity: permanent,
+      category: 'licence',
       reviewRequired: true,
     }),
   ];

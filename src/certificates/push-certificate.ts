@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import type { CataloguedType } from '../catalogue/catalogue.ts';
+import { isRetired } from '../catalogue/certificate-type.ts';
 import type { Tables } from '../db/tables.ts';
 import type { WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
@@ -73,6 +74,7 @@ export async function checkPushed(
   const catalogue = await deps.catalogue.read();
   const entry = catalogue.newest(code);
   if (entry === undefined) throw new Refusal('certificate_type_unknown', { pointer: '/certificateTypeCode' });
+  if (isRetired(entry.type)) throw new Refusal('certificate_type_retired', { pointer: '/certificateTypeCode' });
   if (!catalogue.allowedIssuer(code, department, call.at)) {
     throw new Refusal('type_not_allowed', { pointer: '/certificateTypeCode' });
   }

@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely';
 import type { CertificateType } from '../catalogue/certificate-type.ts';
-import { isAllowedIssuer } from '../catalogue/certificate-type.ts';
+import { isAllowedIssuer, isRetired } from '../catalogue/certificate-type.ts';
 import type { Tables } from '../db/tables.ts';
 import type { WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
@@ -95,7 +95,10 @@ async function prepareSeal(
   const { department } = call.caller;
   const { certificateTypeCode } = type;
   // Entitled by the version of the certificate, which is what a verifier looks at, and not excluded since.
-  const allowed = (await deps.catalogue.read()).allowedIssuer(certificateTypeCode, department, call.at);
+  const catalogue = await deps.catalogue.read();
+  const newest = catalogue.newest(certificateTypeCode);
+  if (newest !== undefined && isRetired(newest.type)) throw new Refusal('certificate_type_retired');
+  const allowed = catalogue.allowedIssuer(certificateTypeCode, department, call.at);
   if (!allowed || !isAllowedIssuer(type, department, call.at)) throw new Refusal('type_not_allowed');
   const { metadata } = current.contents;
   const demands: SealDemands = {

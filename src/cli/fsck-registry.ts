@@ -1,5 +1,6 @@
 import type { RegistryNow } from '../audit/fsck/fsck-registry.ts';
 import { readDemands } from '../catalogue/demand-store.ts';
+import { checkDrafts } from '../catalogue/draft-store.ts';
 import { readMatters } from '../catalogue/matter-store.ts';
 import { readTypes } from '../catalogue/store.ts';
 import type { Database } from '../db/database.ts';
@@ -24,6 +25,7 @@ export async function readRegistryNow(db: Database, keys: Keys): Promise<Registr
       await readTypes(trx, deps);
       await readMatters(trx, deps);
       await readDemands(trx, deps);
+      await checkDrafts(trx, deps);
       const clients = await allClients(trx, deps);
       const seals = await listSealRows(trx, deps);
       const { grants, tampered: wrongGrants } = await loadGrants(trx, keys);

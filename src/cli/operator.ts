@@ -44,24 +44,27 @@ export async function withRegistry<T>(
         tampered,
         isExampleKey: (spkiSha256) => config.mode !== 'demo' && isExampleKey(spkiSha256),
       },
-      change: () => ({
-        call: {
-          caller: {
-            clientId: operatorClientId,
-            department: 'operator' as DepartmentCode,
-            roles: ['admin'],
-            keyId: 'operator',
-          },
-          requestId: randomUUID(),
-          at: now(),
-        },
-        idempotencyKey: randomUUID(),
-      }),
+      change: operatorChange(now),
     });
   } finally {
     await close();
   }
 }
+
+/** Makes the operator's changes: recorded under a name no client can have, and new at every call. */
+export const operatorChange = (now: () => Date) => (): ChangeRequest => ({
+  call: {
+    caller: {
+      clientId: operatorClientId,
+      department: 'operator' as DepartmentCode,
+      roles: ['admin'],
+      keyId: 'operator',
+    },
+    requestId: randomUUID(),
+    at: now(),
+  },
+  idempotencyKey: randomUUID(),
+});
 
 /** Lists of the registry are printed whole. */
 export const everything = 100_000;

@@ -57,6 +57,14 @@ export async function bump(trx: Transaction<Tables>, topic: string): Promise<voi
     .execute();
 }
 
+/**
+ * Keeps everybody else from changing a topic until the transaction ends, without a change of one's own: what is decided on what the
+ * topic holds stays right. Who holds several takes them in this order: catalogue, matters, grants.
+ */
+export async function hold(trx: Transaction<Tables>, topic: string): Promise<void> {
+  await trx.selectFrom('registry_versions').select('version').where('topic', '=', topic).forUpdate().execute();
+}
+
 /** A call that several callers may wait for; the next call begins when the last has ended. */
 function shared<T>(run: () => Promise<T>): { (): Promise<T>; readonly underWay: Promise<T> | undefined } {
   let underWay: Promise<T> | undefined;

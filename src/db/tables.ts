@@ -2,7 +2,8 @@ import type { Generated } from 'kysely';
 
 /**
  * Every table, once. Owners (a test searches each store for tables it does not own):
- * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 · catalogue/: certificate_types, matters, demands ·
+ * departments/: departments, clients, client_keys, client_assertions, trust_roots, seal_x509 ·
+ * catalogue/: certificate_types, certificate_type_drafts, matters, demands ·
  * certificates/: certificates, certificate_versions, certificate_events, seal_headers, status_lists, status_entries ·
  * grants/: grants, grant_usage, grant_officer_usage, grant_holder_usage, grant_applications, tickets, holder_codes ·
  * supervision/: feedback, paper_demands, paper_demand_holders ·
@@ -41,7 +42,22 @@ export interface Tables {
     revoked_at: Date | null;
     mac: Buffer;
   };
-  certificate_types: { code: string; version: number; definition: Buffer; created_at: Date; mac: Buffer };
+  certificate_types: {
+    code: string;
+    version: number;
+    definition: Buffer;
+    note: Buffer | null;
+    created_at: Date;
+    mac: Buffer;
+  };
+  certificate_type_drafts: {
+    draft_id: string;
+    code: string;
+    state: string;
+    body: Buffer;
+    saved_at: Date;
+    mac: Buffer;
+  };
   grants: {
     grant_id: string;
     client_id: string;
@@ -106,7 +122,14 @@ export interface Tables {
     box: Buffer;
   };
   paper_demand_holders: { holder_key: Buffer; paper_demand_id: string };
-  matters: { code: string; version: number; definition: Buffer; created_at: Date; mac: Buffer };
+  matters: {
+    code: string;
+    version: number;
+    definition: Buffer;
+    note: Buffer | null;
+    created_at: Date;
+    mac: Buffer;
+  };
   demands: { demand_id: string; body: Buffer; created_at: Date; mac: Buffer };
   grant_usage: { grant_id: string; day: string; used: number };
   status_lists: { list_id: number; open: boolean; created_at: Date };

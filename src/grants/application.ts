@@ -67,6 +67,8 @@ export interface ApplicableType {
   readonly sensitiveFieldNames: readonly string[];
   /** Who decides on its grants in the end; the city when absent. */
   readonly decidedBy?: 'city' | 'province';
+  /** Nothing new is granted of a retired type. */
+  readonly isRetired?: boolean;
 }
 
 /** Whether somebody still has to decide. */

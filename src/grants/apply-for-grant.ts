@@ -43,9 +43,9 @@ export interface Wish {
 }
 
 /**
- * Puts an application on file. Refuses `invalid_certificate_type_code`, `certificate_type_unknown`, `field_unknown`, `grant_unknown`
- * (nothing of the client's own to renew), `demand_unknown` (none of its department for this type), `grant_invalid` (its end) and
- * `application_exists` (context.applicationId asks for the same).
+ * Puts an application on file. Refuses `invalid_certificate_type_code`, `certificate_type_unknown`, `certificate_type_retired`,
+ * `field_unknown`, `grant_unknown` (nothing of the client's own to renew), `demand_unknown` (none of its department for this type),
+ * `grant_invalid` (its end) and `application_exists` (context.applicationId asks for the same).
  */
 export async function applyForGrant(
   deps: ApplyDeps,
@@ -114,6 +114,7 @@ async function check(
   }
   const type = await findType(certificateTypeCode);
   if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer: '/certificateTypeCode' });
+  if (type.isRetired === true) throw new Refusal('certificate_type_retired', { pointer: '/certificateTypeCode' });
   if (
     demandId !== undefined &&
     !(await isDemandFor({ demandId, department: caller.department, certificateTypeCode }))

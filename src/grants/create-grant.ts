@@ -1,5 +1,7 @@
+import type { Transaction } from 'kysely';
 import type { RecordIn } from '../audit/record.ts';
 import { bump } from '../db/fresh.ts';
+import type { Tables } from '../db/tables.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import { type Call, type GrantId, newId } from '../ids.ts';
@@ -12,6 +14,8 @@ export interface GrantableType {
   readonly ownerDepartmentCode: string;
   /** Names of all its fields, the standard ones included. */
   readonly fieldNames: readonly string[];
+  /** Nothing new is granted of a retired type. */
+  readonly isRetired?: boolean;
 }
 
 /** A grant as decided: what the owner department allowed. */
@@ -26,15 +30,16 @@ export interface CreateGrantDeps {
   readonly keys: RowMacs;
   /** Roles of a registered, enabled client; undefined when there is none. */
   readonly rolesOf: (clientId: string) => Promise<readonly string[] | undefined>;
-  readonly findType: (certificateTypeCode: string) => Promise<GrantableType | undefined>;
+  /** As it is now; within a transaction, as that sees it. */
+  readonly findType: (certificateTypeCode: string, trx?: Transaction<Tables>) => Promise<GrantableType | undefined>;
 }
 
 /** Permissions expire by default: nobody remembers to withdraw one that does not. */
 const longestYears = 5;
 
 /**
- * Puts a decided grant on file. Refuses `client_unknown`, `invalid_certificate_type_code`, `certificate_type_unknown`, `field_unknown`
- * and `grant_invalid` (the client is no consumer, the range is empty or longer than five years).
+ * Puts a decided grant on file. Refuses `client_unknown`, `invalid_certificate_type_code`, `certificate_type_unknown`,
+ * `certificate_type_retired`, `field_unknown` and `grant_invalid` (the client is no consumer, the range is empty or longer than five years).
  */
 export async function createGrant(
   { write, recordIn, keys, rolesOf, findType }: CreateGrantDeps,
@@ -54,7 +59,10 @@ export async function createGrant(
   };
   return write(request, {
     prepare: () => check({ rolesOf, findType }, decision),
-    apply: async (trx, type) => {
+    apply: async (trx) => {
+      // First: from here on no type changes in a way that breaks a grant, so that what is asked now holds when this is committed.
+      await bump(trx, 'grants');
+      const type = checkType(await findType(decision.certificateTypeCode, trx), decision);
       const grant: Grant = {
         ...decision,
         grantId: newId<GrantId>(),
@@ -62,7 +70,6 @@ export async function createGrant(
         createdAt: call.at,
       };
       await insertGrant(trx, keys, grant);
-      await bump(trx, 'grants');
       const { clientId, certificateTypeCode, decisionReference, ...scope } = grant;
       await recordIn(trx, {
         kind: 'registry',
@@ -82,22 +89,27 @@ export async function createGrant(
 async function check(
   { rolesOf, findType }: Pick<CreateGrantDeps, 'rolesOf' | 'findType'>,
   decision: GrantDecision,
-): Promise<GrantableType> {
+): Promise<void> {
   const roles = await rolesOf(decision.clientId);
   if (roles === undefined) throw new Refusal('client_unknown', { pointer: '/clientId' });
   if (!roles.includes('consumer')) throw new Refusal('grant_invalid', { pointer: '/clientId', rule: 'not_a_consumer' });
   if (!isCertificateTypeCode(decision.certificateTypeCode)) {
     throw new Refusal('invalid_certificate_type_code', { pointer: '/certificateTypeCode' });
   }
-  const type = await findType(decision.certificateTypeCode);
-  if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer: '/certificateTypeCode' });
-  const unknown = decision.fields.findIndex((field) => !type.fieldNames.includes(field));
-  if (unknown >= 0) throw new Refusal('field_unknown', { pointer: `/fields/${unknown}` });
+  checkType(await findType(decision.certificateTypeCode), decision);
   const latest = new Date(decision.validFrom);
   latest.setUTCFullYear(latest.getUTCFullYear() + longestYears);
   if (decision.validUntil <= decision.validFrom)
     throw new Refusal('grant_invalid', { pointer: '/validUntil', rule: 'empty_range' });
   if (decision.validUntil > latest)
     throw new Refusal('grant_invalid', { pointer: '/validUntil', rule: 'longer_than_5_years' });
+}
+
+function checkType(type: GrantableType | undefined, { fields }: GrantDecision): GrantableType {
+  const pointer = '/certificateTypeCode';
+  if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer });
+  if (type.isRetired === true) throw new Refusal('certificate_type_retired', { pointer });
+  const unknown = fields.findIndex((field) => !type.fieldNames.includes(field));
+  if (unknown >= 0) throw new Refusal('field_unknown', { pointer: `/fields/${unknown}` });
   return type;
 }

@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely';
 import type { RecordIn } from '../audit/record.ts';
 import type { Database } from '../db/database.ts';
-import { bump } from '../db/fresh.ts';
+import { bump, hold } from '../db/fresh.ts';
 import type { Tables } from '../db/tables.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
@@ -31,7 +31,8 @@ export interface DecideDeps extends ApplicationStoreDeps {
   readonly db: Pick<Database, 'kysely'>;
   /** Roles of a registered, enabled client; undefined when there is none. */
   readonly rolesOf: (clientId: string) => Promise<readonly string[] | undefined>;
-  readonly findType: (certificateTypeCode: string) => Promise<ApplicableType | undefined>;
+  /** As it is now; within a transaction, as that sees it. */
+  readonly findType: (certificateTypeCode: string, trx?: Transaction<Tables>) => Promise<ApplicableType | undefined>;
   /** When a decision that becomes pending at that moment is late. */
   readonly dueAfter: (at: Date) => Date;
 }
@@ -64,17 +65,16 @@ const ownDecision: DecisionKind = {
   steps: { approve: 'approved', refuse: 'refused' },
 };
 
-/** What the registry says of type and client while the decision is made. */
+/** What the registry says of the client while the decision is made. */
 interface Facts {
-  readonly type: ApplicableType | undefined;
   readonly roles: readonly string[] | undefined;
 }
 
 /**
- * Decides on an application, or enters what was decided elsewhere; the last approval it needs makes the grant in the same transaction. Of two deciders at once one waits for
- * the other's row and then finds it is not its turn. Refuses `application_unknown`, `application_closed` (context.state: not this
+ * Decides on an application, or enters what was decided elsewhere; the last approval it needs makes the grant in the same transaction.
+ * Of two deciders at once one waits for the other's row and then finds it is not its turn. Refuses `application_unknown`, `application_closed` (context.state: not this
  * caller's turn), `decider_must_differ` (context.rule: same_department, same_client), `decision_wider`, `grant_invalid`, and what is
- * gone since it was applied for: `client_unknown`, `certificate_type_unknown`, `field_unknown`.
+ * gone since it was applied for: `client_unknown`, `certificate_type_unknown`, `certificate_type_retired`, `field_unknown`.
  */
 export async function decideApplication(
   deps: DecideDeps,
@@ -133,15 +133,14 @@ export async function decideApplication(
   );
 }
 
-/** Read before the transaction: an application's type and client never change, and whether they still count is a question of now. */
+/** Read before the transaction: an application's client never changes, and whether it still counts is a question of now. */
 async function factsOf(deps: DecideDeps, { applicationId, decision, allowed }: ApplicationVerdict): Promise<Facts> {
   if (decision === 'refuse' && allowed !== undefined) {
     throw new Refusal('contract_violation', { pointer: '/allowed', rule: 'refused' });
   }
   const found = await findApplication(deps.db.kysely, deps, applicationId);
   if (found === undefined) throw new Refusal('application_unknown');
-  const [type, roles] = await Promise.all([deps.findType(found.certificateTypeCode), deps.rolesOf(found.clientId)]);
-  return { type, roles };
+  return { roles: await deps.rolesOf(found.clientId) };
 }
 
 interface Approval {
@@ -157,9 +156,11 @@ async function approve(
   { trx, deps, facts, verdict, found }: Approval,
   step: ApplicationStep,
 ): Promise<GrantApplication> {
-  const type = soundType(facts, found);
   const { at } = step;
   const begins = beginsAt(await renewedBy(trx, deps, found), at);
+  // From here on no type changes in a way that breaks a grant, so that what is asked now holds when this is committed.
+  await hold(trx, 'grants');
+  const type = soundType(facts, found, await deps.findType(found.certificateTypeCode, trx));
   const standing = found.allowed ?? found.wanted;
   const allowed = verdict.allowed ?? standing;
   const wider = widerPart(allowed, standing, { begins, at });
@@ -175,10 +176,15 @@ async function approve(
 }
 
 /** Whether a grant can still be made: the client may use it, and the owner still is who it was. */
-function soundType({ type, roles }: Facts, { ownerDepartmentCode }: GrantApplication): ApplicableType {
+function soundType(
+  { roles }: Facts,
+  { ownerDepartmentCode }: GrantApplication,
+  type: ApplicableType | undefined,
+): ApplicableType {
   if (roles === undefined) throw new Refusal('client_unknown');
   if (!roles.includes('consumer')) throw new Refusal('grant_invalid', { rule: 'not_a_consumer' });
   if (type === undefined) throw new Refusal('certificate_type_unknown');
+  if (type.isRetired === true) throw new Refusal('certificate_type_retired');
   if (type.ownerDepartmentCode !== ownerDepartmentCode) throw new Refusal('grant_invalid', { rule: 'owner_changed' });
   return type;
 }

@@ -3,7 +3,7 @@ import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 import type { GrantId } from '../ids.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
-import type { Grant } from './grant.ts';
+import { type Grant, grantState } from './grant.ts';
 
 type GrantRow = Tables['grants'];
 /** Makes and checks the MAC of a registry row. */
@@ -90,6 +90,22 @@ export async function loadGrants(trx: Transaction<Tables>, keys: RowMacs): Promi
     grants: read.flatMap(({ grant }) => grant ?? []),
     tampered: read.filter(({ grant }) => grant === undefined).map(({ id }) => id),
   };
+}
+
+/** Grants of one type that still count at that moment or will: neither revoked nor over. Of rows that the hub wrote. */
+export async function standingGrantsOf(
+  trx: Transaction<Tables>,
+  keys: RowMacs,
+  { certificateTypeCode, at }: { readonly certificateTypeCode: string; readonly at: Date },
+): Promise<readonly Grant[]> {
+  const rows = await trx
+    .selectFrom('grants')
+    .select([...columns])
+    .where('certificate_type_code', '=', certificateTypeCode)
+    .where('revoked_at', 'is', null)
+    .orderBy('grant_id')
+    .execute();
+  return rows.flatMap((row) => fromRow(keys, row) ?? []).filter((grant) => grantState(grant, at) !== 'expired');
 }
 
 export async function insertGrant(trx: Transaction<Tables>, keys: RowMacs, grant: Grant): Promise<void> {

@@ -301,14 +301,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List certificate types
-         * @description The catalogue: what exists, which fields each type has, who may issue it.
+         * List and search certificate types
+         * @description The catalogue: what exists, which fields each type has, who may issue it, which matters require or produce it. The newest version of each; what several parameters ask for has to hold together. 证照目录,可按名称、部门、事项、状态检索。
          */
         get: operations["listCertificateTypes"];
         put?: never;
         /**
          * Register a certificate type or its next version
-         * @description A code that exists gets its next version; certificates keep the version they were pushed under.
+         * @description The administrator's direct way; departments publish drafts. A code that exists gets its next version; certificates keep the version they were pushed under. What would leave a matter unsound, or takes from a grant what it names, is refused with `change_breaks`: a change that grants have to follow needs a migration note and goes by draft.
          */
         post: operations["registerCertificateType"];
         delete?: never;
@@ -331,6 +331,170 @@ export interface paths {
         get: operations["getCertificateType"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/certificate-types/{certificateTypeCode}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What changed from version to version
+         * @description Newest first. `changes` against the version before. 证照类型的历史版本与变更。
+         */
+        get: operations["listCertificateTypeVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/certificate-types/{certificateTypeCode}/retirements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire a certificate type
+         * @description By a grantor of the owner department, or an administrator; refused with `change_breaks` while a matter requires or produces the type. A retired type takes no push, revision, seal, grant or application; certificates that were sealed stay valid, are looked up and verified, and their status can be changed. Publishing its next version brings it back. 停用证照类型;已签发的证照不受影响。
+         */
+        post: operations["retireCertificateType"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/certificate-type-drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List drafts of certificate types
+         * @description Open ones, oldest first: of your department; administrators and auditors see all of them.
+         */
+        get: operations["listCertificateTypeDrafts"];
+        put?: never;
+        /**
+         * Save the draft of a certificate type
+         * @description For a type of your own department, new or not; only an administrator hands a type to another department. One draft per type: saving again replaces it under a new `draftId`, so that whoever publishes, publishes exactly what was read. 保存证照类型草稿。
+         */
+        post: operations["draftCertificateType"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/certificate-type-drafts/{draftId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one draft
+         * @description What it changes, and what publishing it would break as things stand.
+         */
+        get: operations["getCertificateTypeDraft"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/certificate-type-drafts/{draftId}/discards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Discard a draft
+         * @description As long as it is open.
+         */
+        post: operations["discardCertificateTypeDraft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/certificate-type-drafts/{draftId}/publications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Publish a draft as the next version
+         * @description By a grantor of the owner department, or an administrator. Refused with `draft_outdated` when the draft was replaced, or is based on an older version than the newest; with `change_breaks` when a requirement of a matter would not be sound any more (`context.matters`: change the matter first), or when grants that stand name a field that disappears or whose schema or holders change (`context.grants`), unless `migrationNote` tells their clients what to do: it is kept with the version. 发布证照类型新版本。
+         */
+        post: operations["publishCertificateType"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The whole catalogue as one file
+         * @description The newest version of every certificate type and matter. 导出完整证照目录与事项。
+         */
+        get: operations["exportCatalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import a catalogue file
+         * @description All of it or nothing: judged as the whole that it leads to, with what is registered and not in the file. A type that takes from a grant what it names needs its `migrationNote`. With `dryRun` nothing is changed. Departments have to be registered. A file larger than the limit of a request body goes by `certhub catalogue import`, or in parts: types before the matters that require them. 导入证照目录。
+         */
+        post: operations["importCatalogue"];
         delete?: never;
         options?: never;
         head?: never;
@@ -842,7 +1006,7 @@ export interface paths {
         put?: never;
         /**
          * Register a matter or its next version
-         * @description By a client of the department that handles the matter, or an administrator; only an administrator hands a matter to another department. What can never be met is refused: unknown types and fields, conditions that contradict each other or their field, a certificate that is only issued at the end of a matter that needs this one first (循环证明). When the newest version says the same already, `matter_exists`.
+         * @description By a client of the department that handles the matter, or an administrator; only an administrator hands a matter to another department. What can never be met is refused: unknown types and fields, conditions that contradict each other or their field, a certificate that is only issued at the end of a matter that needs this one first (循环证明). When the newest version says the same already, `matter_exists`. A retired matter comes back with its next version.
          */
         post: operations["registerMatter"];
         delete?: never;
@@ -862,6 +1026,26 @@ export interface paths {
         get: operations["getMatter"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/matters/{matterCode}/retirements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire a matter
+         * @description By a client of the department that handles it, or an administrator. A retired matter is not checked any more, demands no paper and holds up no other matter; it stays readable. Registering its next version brings it back. 停用办事事项。
+         */
+        post: operations["retireMatter"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1609,7 +1793,7 @@ export interface components {
             error_description?: string;
         };
         /** @enum {string} */
-        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "holder_code_invalid" | "holder_code_unknown" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "party_missing" | "requirement_unknown" | "paper_demand_unknown" | "paper_demand_closed" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "feedback_unknown" | "feedback_invalid" | "feedback_exists" | "feedback_closed" | "feedback_not_mended" | "certificate_in_force" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
+        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_retired" | "draft_unknown" | "draft_outdated" | "change_breaks" | "catalogue_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "holder_code_invalid" | "holder_code_unknown" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "matter_retired" | "party_missing" | "requirement_unknown" | "paper_demand_unknown" | "paper_demand_closed" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "feedback_unknown" | "feedback_invalid" | "feedback_exists" | "feedback_closed" | "feedback_not_mended" | "certificate_in_force" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
         Health: {
             /** @enum {string} */
             status: "ok" | "failing";
@@ -1831,12 +2015,34 @@ export interface components {
             fields: components["schemas"]["FieldDefinition"][];
             validity: components["schemas"]["ValidityRule"];
             reviewRequired: boolean;
+            category?: components["schemas"]["TypeCategory"];
+            /** @description Level of the authority that defines the type (证照定义机构级别). */
+            definingAuthorityLevel?: components["schemas"]["AuthorityLevel"];
+            /** @description Level of the authorities that issue it (证照颁发机构级别). */
+            issuingAuthorityLevel?: components["schemas"]["AuthorityLevel"];
+            /** @description Standard that the type follows, like a ZWFW C number (证照标准编号). */
+            standard?: string;
             /**
              * @description Who decides on grants - the city without it; `province` for types that are used across regions (授权审批层级).
              * @enum {string}
              */
             decidedBy?: "city" | "province";
         };
+        /**
+         * @description 已发布或已停用。
+         * @enum {string}
+         */
+        CatalogueState: "published" | "retired";
+        /**
+         * @description Kind of document (GB/T 36902) - licence 证照执照, proof 证明文件, approval 批文批复, appraisal 鉴定报告, result 办事结果.
+         * @enum {string}
+         */
+        TypeCategory: "licence" | "proof" | "approval" | "appraisal" | "result";
+        /**
+         * @description Level of an authority - national 国家级, provincial 省级, municipal 市级, county 县级, township 乡镇级, other 其他.
+         * @enum {string}
+         */
+        AuthorityLevel: "national" | "provincial" | "municipal" | "county" | "township" | "other";
         CertificateType: {
             certificateTypeCode: components["schemas"]["CertificateTypeCode"];
             version: number;
@@ -1853,12 +2059,144 @@ export interface components {
             standardFields: components["schemas"]["FieldDefinition"][];
             validity: components["schemas"]["ValidityRule"];
             reviewRequired: boolean;
+            category?: components["schemas"]["TypeCategory"];
+            /** @description Level of the authority that defines the type (证照定义机构级别). */
+            definingAuthorityLevel?: components["schemas"]["AuthorityLevel"];
+            /** @description Level of the authorities that issue it (证照颁发机构级别). */
+            issuingAuthorityLevel?: components["schemas"]["AuthorityLevel"];
+            /** @description Standard that the type follows, like a ZWFW C number (证照标准编号). */
+            standard?: string;
             /**
              * @description Who decides on grants - the city without it; `province` for types that are used across regions (授权审批层级).
              * @enum {string}
              */
             decidedBy?: "city" | "province";
+            state: components["schemas"]["CatalogueState"];
+            /** @description What this version asks of clients whose grants it changed (迁移说明). */
+            migrationNote?: components["schemas"]["LongBilingual"];
+            /** @description Matters, as they are, that require or produce the type (关联事项). */
+            matters: {
+                matterCode: components["schemas"]["MatterCode"];
+                name: components["schemas"]["Bilingual"];
+                /** @enum {string} */
+                relation: "requires" | "produces";
+            }[];
             createdAt: components["schemas"]["Time"];
+        };
+        /** @description One difference between two versions. A field that leaves the class `sensitive` changes who decides on applications: their owner alone. */
+        TypeChange: {
+            /** @enum {string} */
+            what: "field_added" | "field_removed" | "field_changed" | "issuer_added" | "issuer_removed" | "issuer_changed" | "changed" | "retired" | "restored";
+            /** @description Where, like `/fields/birthDate/class` (fields by name, issuers by department); empty for the whole type. */
+            path: string;
+            /** @description What it said, cut to 200 characters; JSON for anything but text. */
+            from?: string;
+            /** @description What it says now. */
+            to?: string;
+        };
+        /** @description What publishing would break as things stand; empty lists when nothing. */
+        TypeBreaks: {
+            /** @description Requirements that would not be sound any more. The matter has to be changed first. */
+            matters: {
+                matterCode: components["schemas"]["MatterCode"];
+                /** @description Where in the matter. */
+                pointer: string;
+                rule: string;
+            }[];
+            /** @description Grants in force, suspended or yet to begin that name fields which disappear or change. Publishing needs a migration note. */
+            grants: {
+                grantId: string;
+                clientId: string;
+                fields: string[];
+            }[];
+        };
+        CertificateTypeDraft: {
+            /** Format: uuid */
+            draftId: string;
+            /**
+             * @description Only an open draft can be published.
+             * @enum {string}
+             */
+            state: "open" | "replaced" | "discarded" | "published";
+            definition: components["schemas"]["CertificateTypeDefinition"];
+            /** @description The newest version when it was saved; 0 for a new type. */
+            basedOnVersion: number;
+            /** @description Against the newest version as it is now. */
+            changes: components["schemas"]["TypeChange"][];
+            breaks: components["schemas"]["TypeBreaks"];
+            savedAt: components["schemas"]["Time"];
+            savedBy: {
+                clientId: string;
+                departmentCode: string;
+            };
+        };
+        CertificateTypeDraftPage: {
+            items: components["schemas"]["CertificateTypeDraft"][];
+            next?: string;
+        };
+        CertificateTypePublication: {
+            /** @description What clients have to do whose grants name a changed field. Shown with the version, so it names no person. */
+            migrationNote?: components["schemas"]["LongBilingual"];
+            /** @description Why; shown with the version, so it names no person. */
+            reason?: components["schemas"]["Text"];
+        };
+        CertificateTypeVersion: {
+            version: number;
+            state: components["schemas"]["CatalogueState"];
+            createdAt: components["schemas"]["Time"];
+            migrationNote?: components["schemas"]["LongBilingual"];
+            reason?: string;
+            changes: components["schemas"]["TypeChange"][];
+        };
+        CertificateTypeVersionPage: {
+            items: components["schemas"]["CertificateTypeVersion"][];
+            next?: string;
+        };
+        /** @enum {string} */
+        CatalogueFormat: "certhub-catalogue/1";
+        CatalogueFileType: {
+            definition: components["schemas"]["CertificateTypeDefinition"];
+            /** @description Where it was exported; an import makes the next version there. */
+            version: number;
+            state: components["schemas"]["CatalogueState"];
+            migrationNote?: components["schemas"]["LongBilingual"];
+            reason?: components["schemas"]["Text"];
+        };
+        CatalogueFileMatter: {
+            definition: components["schemas"]["MatterDefinition"];
+            version: number;
+            state: components["schemas"]["CatalogueState"];
+            reason?: components["schemas"]["Text"];
+        };
+        CatalogueFile: {
+            format: components["schemas"]["CatalogueFormat"];
+            exportedAt: components["schemas"]["Time"];
+            types: components["schemas"]["CatalogueFileType"][];
+            matters: components["schemas"]["CatalogueFileMatter"][];
+        };
+        CatalogueImport: {
+            format: components["schemas"]["CatalogueFormat"];
+            exportedAt: components["schemas"]["Time"];
+            types: components["schemas"]["CatalogueFileType"][];
+            matters: components["schemas"]["CatalogueFileMatter"][];
+            /** @description With true nothing is changed, and the answer says what would be. */
+            dryRun?: boolean;
+        };
+        /** @enum {string} */
+        CatalogueOutcome: "added" | "changed" | "unchanged" | "retired";
+        CatalogueImported: {
+            dryRun: boolean;
+            types: {
+                certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+                outcome: components["schemas"]["CatalogueOutcome"];
+                /** @description The newest one afterwards. */
+                version: number;
+            }[];
+            matters: {
+                matterCode: components["schemas"]["MatterCode"];
+                outcome: components["schemas"]["CatalogueOutcome"];
+                version: number;
+            }[];
         };
         CertificateTypePage: {
             items: components["schemas"]["CertificateType"][];
@@ -2310,6 +2648,9 @@ export interface components {
             /** @description Certificate types that are issued at its end. */
             produces?: components["schemas"]["CertificateTypeCode"][];
             version: number;
+            state: components["schemas"]["CatalogueState"];
+            /** @description Why it was retired. */
+            reason?: string;
             createdAt: components["schemas"]["Time"];
         };
         MatterPage: {
@@ -3614,6 +3955,15 @@ export interface components {
         IdempotencyKey: string;
         DepartmentCode: components["schemas"]["DepartmentCode"];
         CertificateTypeCode: components["schemas"]["CertificateTypeCode"];
+        /** @description Only types with this in their Chinese or English name; capitals and small letters are the same. */
+        TypeName: string;
+        /** @description Only types that this department owns or may issue. */
+        TypeDepartment: components["schemas"]["DepartmentCode"];
+        /** @description Only types that this matter requires or produces. */
+        TypeMatter: components["schemas"]["MatterCode"];
+        /** @description Only what is published, or only what is retired. */
+        CatalogueState: components["schemas"]["CatalogueState"];
+        DraftId: string;
         CertificateIdentifier: components["schemas"]["CertificateIdentifier"];
         ClientId: components["schemas"]["ClientId"];
         Kid: components["schemas"]["Kid"];
@@ -4135,6 +4485,14 @@ export interface operations {
     listCertificateTypes: {
         parameters: {
             query?: {
+                /** @description Only types with this in their Chinese or English name; capitals and small letters are the same. */
+                name?: components["parameters"]["TypeName"];
+                /** @description Only types that this department owns or may issue. */
+                departmentCode?: components["parameters"]["TypeDepartment"];
+                /** @description Only types that this matter requires or produces. */
+                matterCode?: components["parameters"]["TypeMatter"];
+                /** @description Only what is published, or only what is retired. */
+                state?: components["parameters"]["CatalogueState"];
                 /** @description Continue after this cursor (`next` of the page before). */
                 after?: components["parameters"]["After"];
                 /** @description At most this many entries (default 50). */
@@ -4204,6 +4562,250 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CertificateType"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listCertificateTypeVersions: {
+        parameters: {
+            query?: {
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path: {
+                certificateTypeCode: components["parameters"]["CertificateTypeCode"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Versions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateTypeVersionPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    retireCertificateType: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                certificateTypeCode: components["parameters"]["CertificateTypeCode"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Retired */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateType"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listCertificateTypeDrafts: {
+        parameters: {
+            query?: {
+                /** @description Continue after this cursor (`next` of the page before). */
+                after?: components["parameters"]["After"];
+                /** @description At most this many entries (default 50). */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Drafts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateTypeDraftPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    draftCertificateType: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CertificateTypeDefinition"];
+            };
+        };
+        responses: {
+            /** @description Saved */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateTypeDraft"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getCertificateTypeDraft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                draftId: components["parameters"]["DraftId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Draft */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateTypeDraft"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    discardCertificateTypeDraft: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                draftId: components["parameters"]["DraftId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Discarded */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateTypeDraft"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    publishCertificateType: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                draftId: components["parameters"]["DraftId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CertificateTypePublication"];
+            };
+        };
+        responses: {
+            /** @description Published */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateType"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportCatalogue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The catalogue */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueFile"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    importCatalogue: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatalogueImport"];
+            };
+        };
+        responses: {
+            /** @description Imported, or with `dryRun` what would be */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueImported"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -4997,6 +5599,8 @@ export interface operations {
                 departmentCode?: components["parameters"]["MatterDepartment"];
                 /** @description Only matters that require or produce this type. */
                 certificateTypeCode?: components["parameters"]["MatterType"];
+                /** @description Only what is published, or only what is retired. */
+                state?: components["parameters"]["CatalogueState"];
                 /** @description Continue after this cursor (`next` of the page before). */
                 after?: components["parameters"]["After"];
                 /** @description At most this many entries (default 50). */
@@ -5060,6 +5664,36 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Matter */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Matter"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    retireMatter: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                matterCode: components["parameters"]["MatterCode"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Retired */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,6 +1,7 @@
 import { Refusal, type RefusalCode } from '../errors.ts';
 import type { ProblemWords } from './words.ts';
 import { auditWords } from './words-audit.ts';
+import { catalogueWords } from './words-catalogue.ts';
 import { certificatesWords } from './words-certificates.ts';
 import { demandsWords } from './words-demands.ts';
 import { erasureWords } from './words-erasure.ts';
@@ -22,6 +23,7 @@ export const problems: Readonly<Record<RefusalCode, ProblemWords>> = {
   ...paperDemandsWords,
   ...mattersWords,
   ...demandsWords,
+  ...catalogueWords,
   ...auditWords,
   ...erasureWords,
   ...feedbackWords,

@@ -38,6 +38,18 @@ export const mattersWords = {
       zh: '请增加无须该证照即可满足的替代材料；无法取得的类型见 context.certificateTypeCodes。',
     },
   },
+  matter_retired: {
+    status: 409,
+    title: { en: 'Matter retired', zh: '办事事项已停用' },
+    detail: {
+      en: 'The matter is retired: it is not checked and demands nothing any more.',
+      zh: '该事项已停用，不再核对材料，也不再要求任何证明。',
+    },
+    next: {
+      en: 'Use the matter that took its place; registering a new version brings this one back.',
+      zh: '请改用替代的事项；登记新版本即可恢复。',
+    },
+  },
   party_missing: {
     status: 422,
     title: { en: 'Parties do not fit the matter', zh: '当事人与事项不符' },

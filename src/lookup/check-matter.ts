@@ -1,5 +1,6 @@
 import type { Entry } from '../audit/entry.ts';
 import { type Receipt, RecordedRefusal } from '../audit/record.ts';
+import { isRetired } from '../catalogue/certificate-type.ts';
 import type { Matter, MatterRequirement } from '../catalogue/matter.ts';
 import type { MattersView } from '../catalogue/matters.ts';
 import { dayOf, isCalendarDay, startOfDay } from '../certificates/city-day.ts';
@@ -121,6 +122,7 @@ async function check(
   const matter = (await deps.matters.read()).newest(input.matterCode);
   if (matter === undefined) throw new Refusal('matter_unknown', { pointer: '/matterCode' });
   trace.matter = matter;
+  if (isRetired(matter)) throw new Refusal('matter_retired', { pointer: '/matterCode' });
   const date = input.date ?? dayOf(call.at, deps.cityTimeZone);
   // Late enough for anybody, and early enough to count days from it.
   if (!isCalendarDay(date) || date >= '9999') {

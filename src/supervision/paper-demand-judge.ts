@@ -24,7 +24,7 @@ const judgements: Readonly<Record<Awaited<ReturnType<CouldSupply>>['supply'], Ju
 };
 
 export interface ToJudge {
-  /** Undefined when the hub does not know it. */
+  /** Undefined when the hub does not know it, or not any more. */
   readonly matter: Matter | undefined;
   /** Undefined when something was demanded that the matter does not ask for. */
   readonly requirement: MatterRequirement | undefined;
@@ -36,7 +36,7 @@ export interface ToJudge {
 }
 
 /** Judges a demand for paper as it is made. The answer is for the demand's box alone, never for who records it. */
-export async function judgeDemand(
+export async function judgePaperDemand(
   couldSupply: CouldSupply,
   { matter, requirement, parties, ...rest }: ToJudge,
 ): Promise<Judged> {

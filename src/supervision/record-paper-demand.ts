@@ -1,4 +1,5 @@
 import type { RecordIn } from '../audit/record.ts';
+import { isRetired } from '../catalogue/certificate-type.ts';
 import type { Matter, MatterRequirement } from '../catalogue/matter.ts';
 import type { MattersView } from '../catalogue/matters.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
@@ -7,7 +8,7 @@ import type { LegalBasis } from '../grants/grant.ts';
 import { type Call, newId, type Officer } from '../ids.ts';
 import type { Holder } from '../verification/identifiers.ts';
 import { type PaperDemand, type PaperDemandReason, partiesPlayedBy } from './paper-demand.ts';
-import { type CouldSupply, judgeDemand } from './paper-demand-judge.ts';
+import { type CouldSupply, judgePaperDemand } from './paper-demand-judge.ts';
 import { checkedHolder, checkedParties, type GivenHolder, missingParty } from './paper-demand-parties.ts';
 import { paperDemandEntry } from './paper-demand-record.ts';
 import { insertPaperDemand, type PaperDemandStoreDeps } from './paper-demand-store.ts';
@@ -99,7 +100,8 @@ async function prepare(
   if (departmentCode !== caller.department && !(await deps.isDepartment(departmentCode))) {
     throw new Refusal('department_unknown', { pointer: '/departmentCode' });
   }
-  const matter = (await deps.matters.read()).newest(input.matterCode);
+  const known = (await deps.matters.read()).newest(input.matterCode);
+  const matter = known !== undefined && isRetired(known) ? undefined : known;
   const requirement = requirementOf(matter, input);
   const parties = checkedParties({ matter, given: input.parties });
   const party = input.statement === undefined ? undefined : partyOfPerson(parties, input);
@@ -115,7 +117,7 @@ async function prepare(
     departmentCode,
     clientId: caller.clientId,
     parties,
-    judged: await judgeDemand(deps.couldSupply, asked),
+    judged: await judgePaperDemand(deps.couldSupply, asked),
     createdAt: at,
   };
   if (party === undefined) {

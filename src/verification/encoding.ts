@@ -70,7 +70,8 @@ const maxJsonDepth = 32;
 /**
  * Reads JSON (RFC 8259) that has only one meaning. Refused: a name repeated in one object (compared after
  * unescaping), the name `__proto__` (every object has it already, so it counts as repeated), NUL and lone
- * surrogates in any spelling, more than 32 levels. Numbers stay numbers: the schema judges them.
+ * surrogates in any spelling, more than 32 levels, numbers that no double holds (`1e400`: it would be read as infinity, which JSON
+ * cannot say). Other numbers stay numbers: the schema judges them.
  */
 export function parseJsonStrictly(text: string): { ok: true; value: JsonValue } | { ok: false; reason: JsonFault } {
   if (text.includes('\0') || hasLoneSurrogate(text)) return { ok: false, reason: 'forbidden_character' };
@@ -80,8 +81,17 @@ export function parseJsonStrictly(text: string): { ok: true; value: JsonValue } 
   } catch {
     return { ok: false, reason: 'malformed_json' };
   }
-  const fault = findFault(text);
+  const fault = findFault(text) ?? (mayOverflow.test(text) && hasInfinity(value) ? 'malformed_json' : undefined);
   return fault === undefined ? { ok: true, value } : { ok: false, reason: fault };
+}
+
+/** An exponent or very many digits; a text may have them too. Without either, every number is finite. */
+const mayOverflow = /[0-9][eE]|[0-9]{309}/;
+
+/** Whether a number somewhere in a value of bounded depth was too large. */
+function hasInfinity(value: JsonValue): boolean {
+  if (typeof value === 'number') return !Number.isFinite(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasInfinity);
 }
 
 /** As `parseJsonStrictly`, from bytes; ill-formed UTF-8 is `forbidden_character`. */

@@ -123,7 +123,7 @@ const identifiers = /^(number|certificateNumber|caseNumber|certificateAreaCode|\
 const roundedNumber = Number('990000199003070013');
 
 await t.test('there are as many writes as the contract had when this was written', async (t) => {
-  t.equal(writes.length, 40, 'a new one is tested here without being named, but look at what is special about it');
+  t.equal(writes.length, 46, 'a new one is tested here without being named, but look at what is special about it');
 });
 
 await t.test('bytes that are not one JSON object with one meaning', async (t) => {
@@ -180,7 +180,7 @@ function* spoiltAt({ path, schema }: Leaf): Generator<Spoilt> {
   }
   if (schema['type'] === 'array') {
     yield ['too many', path, Array.from({ length: Number(schema['maxItems']) + 1 }, () => 'canary'), violation];
-    yield ['none', path, [], violation];
+    if (schema['minItems'] !== undefined) yield ['none', path, [], violation];
   }
 }
 

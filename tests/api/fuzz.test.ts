@@ -119,6 +119,10 @@ const own: Readonly<Partial<Record<OperationId, Pools>>> = {
       { type: 'array', maxItems: 3, items: { type: 'boolean' } },
     ],
   },
+  draftCertificateType: { certificateTypeCode: [`${publicSecurity}902`], ownerDepartmentCode: [publicSecurity] },
+  // Nor is one retired that the tests afterwards need.
+  retireCertificateType: { certificateTypeCode: [`${publicSecurity}900`, `${publicSecurity}901`] },
+  retireMatter: { matterCode: ['no-such-matter'] },
   createGrant: {
     clientId: ['school-enrolment', victim.clientId],
     fields: [['name', 'birthDate'], ['note']],

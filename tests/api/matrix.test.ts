@@ -9,6 +9,7 @@ import { registerOffice } from '../support/inspection-office.ts';
 import { type Cell, permissionTable } from './permission-table.ts';
 import {
   certificateIn,
+  draftIn,
   education,
   feedbackBy,
   newErasure,
@@ -238,6 +239,10 @@ const ownSamples: Partial<Record<OperationId, (role: Role) => Promise<Sample>>> 
   pushCertificate: async () => {
     const { body } = await samples.pushCertificate(world);
     return { body: { ...body, certificateIssuingAuthorityCode: publicSecurity } };
+  },
+  listCertificateTypeDrafts: async () => {
+    await draftIn(world);
+    return { query: 'limit=200' };
   },
   listGrants: () => Promise.resolve({ query: 'limit=200' }),
   listGrantApplications: async () => {

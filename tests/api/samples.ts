@@ -102,9 +102,10 @@ export async function newRoot(): Promise<Buffer> {
   });
 }
 
+let types = 100;
 /** A certificate type of the public security bureau with two fields. */
-export const newType = (): Record<string, unknown> => ({
-  certificateTypeCode: `${publicSecurity}${String(500 + next()).slice(-3)}`,
+export const newType = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
+  certificateTypeCode: `${publicSecurity}${(types += 1)}`,
   name: { zh: '测试证', en: 'Test certificate' },
   ownerDepartmentCode: publicSecurity,
   allowedIssuers: [{ departmentCode: publicSecurity, from: '2020-01-01T00:00:00Z' }],
@@ -128,7 +129,14 @@ export const newType = (): Record<string, unknown> => ({
   ],
   validity: { kind: 'either' },
   reviewRequired: true,
+  ...overrides,
 });
+
+/** Saves a draft of a new type of the public security bureau; answers its id. */
+export async function draftIn(world: World, definition: Record<string, unknown> = newType()): Promise<string> {
+  const saving = world.client('psb-issuer').post('/v1/certificate-type-drafts', definition);
+  return (await expectAnswer<{ draftId: string }>(saving, 201)).draftId;
+}
 
 /** A wish that nobody has yet; with `idNumber` among its fields the hub decides as well. */
 export const newWish = (
@@ -237,6 +245,14 @@ export async function demandIn(world: World, need: Record<string, unknown> = new
   const declaring = world.client('school-enrolment').post('/v1/demands', need);
   return (await expectAnswer<{ demandId: string }>(declaring, 201)).demandId;
 }
+
+/** A catalogue file with these definitions, all published. */
+export const catalogueFile = ({ types = [], matters = [] }: { types?: object[]; matters?: object[] }) => ({
+  format: 'certhub-catalogue/1',
+  exportedAt: '2026-11-22T00:00:00Z',
+  types: types.map((definition) => ({ definition, version: 1, state: 'published' })),
+  matters: matters.map((definition) => ({ definition, version: 1, state: 'published' })),
+});
 
 /** Pushes a certificate and takes it as far as `state` says. Returns its identifier. */
 export async function certificateIn(
@@ -509,6 +525,22 @@ export const samples: Readonly<Record<OperationId, Make>> = {
   listCertificateTypes: plain(),
   registerCertificateType: async () => ({ body: newType() }),
   getCertificateType: plain({ params: { certificateTypeCode: demoTypes.residentIdCard } }),
+  listCertificateTypeVersions: plain({ params: { certificateTypeCode: demoTypes.residentIdCard } }),
+  retireCertificateType: async (world) => {
+    const type = newType();
+    await expectAnswer(world.client('hub-admin').post('/v1/certificate-types', type), 201);
+    return { params: { certificateTypeCode: String(type['certificateTypeCode']) }, body: { reason: 'test' } };
+  },
+  listCertificateTypeDrafts: plain({ query: 'limit=2' }),
+  draftCertificateType: async () => ({ body: newType() }),
+  getCertificateTypeDraft: async (world) => ({ params: { draftId: await draftIn(world) } }),
+  discardCertificateTypeDraft: async (world) => ({
+    params: { draftId: await draftIn(world) },
+    body: { reason: 'test' },
+  }),
+  publishCertificateType: async (world) => ({ params: { draftId: await draftIn(world) }, body: {} }),
+  exportCatalogue: plain(),
+  importCatalogue: async () => ({ body: catalogueFile({ types: [newType()] }) }),
   listCertificates: plain({ query: 'state=approved&limit=5' }),
   pushCertificate: plain({ body: { ...card.body } }),
   getCertificate: about('valid'),
@@ -571,6 +603,11 @@ export const samples: Readonly<Record<OperationId, Make>> = {
   listMatters: plain({ query: `departmentCode=${education}&limit=2` }),
   registerMatter: async () => ({ body: newMatter() }),
   getMatter: plain({ params: { matterCode: 'school-enrolment' } }),
+  retireMatter: async (world) => {
+    const matter = newMatter();
+    await expectAnswer(world.client('hub-admin').post('/v1/matters', matter), 201);
+    return { params: { matterCode: String(matter['matterCode']) }, body: { reason: 'test' } };
+  },
   checkMatter: async (world) => {
     const matter = newMatter();
     await expectAnswer(world.client('hub-admin').post('/v1/matters', matter), 201);

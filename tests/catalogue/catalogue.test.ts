@@ -9,10 +9,12 @@ import {
   isAllowedIssuer,
 } from '../../src/catalogue/certificate-type.ts';
 import { compileFieldSchema, judgeFieldSchema } from '../../src/catalogue/field-schema.ts';
+import { watchMatters } from '../../src/catalogue/matters.ts';
 import { maxPatternWays, patternWays } from '../../src/catalogue/pattern-cost.ts';
 import { registerCertificateType } from '../../src/catalogue/register-certificate-type.ts';
 import { catalogueHandlers } from '../../src/catalogue/routes.ts';
 import { seedStarterTypes } from '../../src/catalogue/seed-starter-types.ts';
+import { exampleMatterDepartments } from '../../src/catalogue/starter-materials.ts';
 import { exampleDepartments, starterTypes } from '../../src/catalogue/starter-types.ts';
 import { run as runCommand } from '../../src/cli/catalogue.ts';
 import { connect } from '../../src/db/database.ts';
@@ -227,7 +229,11 @@ await t.test('registered types: versions, idempotency, freshness, rows written p
     fingerprint: (value) => keys.rowMac('idempotency', Buffer.from(canonicalJson(value))),
   });
   const known = new Set<string>(Object.values(exampleDepartments));
-  const deps = { write, keys, recordIn, catalogue, isDepartment: async (code: string) => known.has(code) };
+  const told = (kind: string, id: string) => void tampered.push(`${kind}:${id}`);
+  const rules = { tampered: told, grantsNaming: async () => [], today: () => '2026-11-22' };
+  const matters = watchMatters(freshness, { keys, tampered: told });
+  const isDepartment = async (code: string) => known.has(code);
+  const deps = { write, keys, recordIn, catalogue, matters, isDepartment, ...rules };
   const first = await seedStarterTypes({ keys, recordIn, db }, { types, at: now() });
   t.strictSame(first, { added: 9, unchanged: 0 });
   t.strictSame(await seedStarterTypes({ keys, recordIn, db }, { types, at: now() }), { added: 0, unchanged: 9 });
@@ -324,19 +330,34 @@ await t.test('certhub catalogue load-starter and list', async (t) => {
       env: {},
     };
     const code = await runCommand(argv, io, async () => ({
-      core: { db, keys, recorder, now, tampered: () => undefined, write: () => Promise.reject(new Error('not used')) },
-      config: { mode: 'demo' },
+      core: {
+        db,
+        keys,
+        recorder,
+        now,
+        tampered: () => undefined,
+        write: () => Promise.reject(new Error('not used')),
+        matterBasis: async () => ({ findType: () => undefined, isDepartment: () => true, today: '2026-11-22' }),
+        grantsNaming: async () => [],
+        today: () => '2026-11-22',
+      },
       close: async () => undefined,
     }));
     return { code, out: out.join(''), err: err.join('') };
   };
   t.match(await run('load-starter'), { code: 1, err: /department_unknown/ }, 'owners are registered first');
-  for (const code of Object.values({ ...exampleDepartments })) {
+  for (const code of Object.values({ ...exampleMatterDepartments })) {
     const department = { code: code as DepartmentCode, name: { zh: '部门', en: 'Department' }, createdAt: now() };
     await insertDepartment(db.kysely, keys, department);
   }
-  t.match(await run('load-starter'), { code: 0, out: '9 certificate types added, 0 unchanged\n' });
-  t.match(await run('load-starter'), { code: 0, out: '0 certificate types added, 9 unchanged\n' });
+  t.match(await run('load-starter'), {
+    code: 0,
+    out: '9 certificate types added, 0 unchanged\n4 matters added, 0 unchanged\n',
+  });
+  t.match(await run('load-starter'), {
+    code: 0,
+    out: '0 certificate types added, 9 unchanged\n0 matters added, 4 unchanged\n',
+  });
   t.equal((await run('list')).out.trim().split('\n').length, 9);
   t.match(await run('frobnicate'), { code: 2, err: /unknown command/ });
   t.match(await run('load-starter', '--departments', '/no/such/file'), { code: 1 });

@@ -206,6 +206,18 @@ await t.test('a candidate is never a match: not by name, and not with a code tha
   t.strictSame(candidatesFor(strange, matchDemand(strange, index), index), []);
 });
 
+await t.test('a retired type meets no demand, and a retired matter asks for nothing', async (t) => {
+  const note = { state: 'retired' } as const;
+  const wanted = { name: some.name, certificateTypeCode: some.certificateTypeCode, fields: [] };
+  t.equal(matchDemand(wanted, indexTypes([some])).state, 'matched');
+  t.equal(matchDemand(wanted, indexTypes([{ ...some, note }])).state, 'type_missing');
+  t.strictSame(candidatesFor(wanted, matchDemand(wanted, indexTypes([])), indexTypes([{ ...some, note }])), []);
+  const [matter] = starterMatters(exampleMatterDepartments).map((each) => ({ ...each, version: 1, createdAt: at }));
+  if (matter === undefined) throw new Error('no starter matter');
+  t.ok(matterDemands([matter], indexTypes(starter)).length > 0);
+  t.strictSame(matterDemands([{ ...matter, note }], indexTypes(starter)), []);
+});
+
 await t.test('of two types of one name: more of the fields, then the named issuer, then the lower code', async (t) => {
   const type = (code: string, owner: string, ...labels: string[]): CertificateType => ({
     ...some,

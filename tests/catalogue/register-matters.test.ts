@@ -80,8 +80,8 @@ await t.test('the demo city has its four matters, and registering the demo again
   await registerDemo(world.hub.core);
   t.strictSame(await pagesOf('/v1/matters?', 50), before);
   const [definition] = starterMatters(exampleMatterDepartments);
-  const { version, createdAt, ...body } = await expectAnswer(school.get('/v1/matters/school-enrolment'), 200);
-  t.strictSame([version, typeof createdAt], [1, 'string']);
+  const { version, createdAt, state, ...body } = await expectAnswer(school.get('/v1/matters/school-enrolment'), 200);
+  t.strictSame([version, typeof createdAt, state], [1, 'string', 'published']);
   t.strictSame(body, JSON.parse(JSON.stringify(definition)), 'a definition is told as it was registered');
   const [child, head] = [personOf(9_001, [2017, 2019]), personOf(9_000)];
   const push = householdRegisterOf(child, { head, relationship: '子', number: '9001' });

@@ -17,7 +17,7 @@ import {
   type PaperDemandState,
   paperDemandNumber,
 } from '../../src/supervision/paper-demand.ts';
-import { judgeDemand } from '../../src/supervision/paper-demand-judge.ts';
+import { judgePaperDemand } from '../../src/supervision/paper-demand-judge.ts';
 import { missingParty } from '../../src/supervision/paper-demand-parties.ts';
 import { personViewOf, summaryOf, wholeOf } from '../../src/supervision/paper-demand-view.ts';
 import { judgementText, reasonText } from '../../src/supervision/paper-demand-words.ts';
@@ -224,7 +224,7 @@ await t.test('what is judged, and by what', async (t) => {
   const asked: unknown[] = [];
   const judge = async (rest: object, supply: 'permitted' | 'grant_missing' | 'none' | 'unknown' = 'none') => {
     const input = { matter, requirement, parties: {}, clientIds: ['desk'], at, ...rest };
-    const { judgement } = await judgeDemand((question) => {
+    const { judgement } = await judgePaperDemand((question) => {
       asked.push(question);
       return Promise.resolve({ supply, of: [] });
     }, input);

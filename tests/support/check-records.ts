@@ -370,7 +370,7 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
 
   const done = countBy(
     records.filter(({ kind, result, body }) => kind === 'registry' && result === 'done' && !isUnchanged(body)),
-    ({ action }) => action,
+    ({ action }) => versionBy[action] ?? action,
   );
   const keyCount = clients.reduce((sum, client) => sum + client.keys.length, 0);
   const registered = records
@@ -382,8 +382,8 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
     addClientKey: keyCount - registered,
     registerTrustRoot: roots.length,
     registerSealX509: seals.length,
-    registerCertificateType: types.length,
-    registerMatter: matters.reduce((sum, { version }) => sum + version, 0),
+    'a version of a type': types.length,
+    'a version of a matter': matters.reduce((sum, { version }) => sum + version, 0),
     createGrant: grants.filter(({ applicationId }) => applicationId === undefined).length,
     ...applications.expected,
     declareDemand: demandSteps.get('declared') ?? 0,
@@ -402,6 +402,15 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
   }
   return faults;
 }
+
+/** Operations of which each makes one version. */
+const versionBy: Readonly<Record<string, string>> = {
+  registerCertificateType: 'a version of a type',
+  publishCertificateType: 'a version of a type',
+  retireCertificateType: 'a version of a type',
+  registerMatter: 'a version of a matter',
+  retireMatter: 'a version of a matter',
+};
 
 /** Each granted application has its one grant; and how many records its steps have to have. */
 async function proveApplications(trx: Trx, deps: ApplicationStoreDeps, grants: readonly Grant[]) {
@@ -480,6 +489,7 @@ const countedTables = [
   'trust_roots',
   'seal_x509',
   'certificate_types',
+  'certificate_type_drafts',
   'grants',
   'tickets',
   'holder_codes',

@@ -44,6 +44,8 @@ await t.test('JSON with two readings is refused', (t) => {
     ['\ufeff{}', 'malformed_json'],
     ["{'a':1}", 'malformed_json'],
     ['{"a":"\n"}', 'malformed_json'],
+    ['{"a":[1,{"b":-1e400}]}', 'malformed_json'],
+    [`${'9'.repeat(310)}`, 'malformed_json'],
     ['{"a":1,"a":2}', 'duplicate_key'],
     ['{"a":1,"\\u0061":2}', 'duplicate_key'],
     ['{"x":[{"a" : 1, "b":{"a":1}, "a"\t:2}]}', 'duplicate_key'],
@@ -71,7 +73,7 @@ await t.test('JSON with two readings is refused', (t) => {
     '"\\ud83d\\ude00 😀 \\\\u0000"',
     '{"constructor":1,"toString":2}',
     nested(32),
-    ' 1e400 ',
+    ' 1e308 ',
     '12345678901234567890',
   ];
   for (const text of read)
