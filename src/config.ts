@@ -330,7 +330,7 @@ const table = {
     type: '1–365',
     default: '10',
     meaning:
-      'Calendar days of the city for each decision on an application for a grant, the day it became pending not counted. A late one is listed as overdue and counted in the log every hour; nothing is decided by the lapse of time.',
+      'Calendar days of the city for each decision on an application, and for each answer to a supply gap, a report of a fault or a contested demand for paper; the day it became pending is not counted. A late one is listed as overdue and counted in the log every hour; nothing is decided by the lapse of time.',
     parse: whole(1, 365),
   }),
   shutdownSeconds: setting({

@@ -415,6 +415,7 @@ const newCode = (): Record<string, unknown> => ({
   fields: ['name'],
   minutes: 5,
 });
+
 /** The school's office asks a guardian for a copy of the ID card. */
 export const newPaperDemand = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
   matterCode: 'school-enrolment',
@@ -645,7 +646,9 @@ export const samples: Readonly<Record<OperationId, Make>> = {
     return { query: 'state=open&limit=200' };
   },
   listPaperDemands: plain({ query: 'due=soon&limit=2' }),
-  recordPaperDemand: (_world, who) => Promise.resolve({ body: who === 'portal' ? newPaperReport() : newPaperDemand() }),
+  // Not the requirement `identity`: a content encoding has that name, and a refusal may repeat it.
+  recordPaperDemand: (_world, who) =>
+    Promise.resolve({ body: who === 'portal' ? newPaperReport() : newPaperDemand({ requirement: 'residence' }) }),
   searchPaperDemands: async (world) => {
     await paperDemandIn(world, 'maintained');
     return { body: { holder: cardHolder, limit: 2 } };
