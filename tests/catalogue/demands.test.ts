@@ -247,18 +247,9 @@ await t.test('a field that its type does not have is a gap of the owner', async 
   await expectAnswer(answer(demandId, { answer: 'not_ours' }), 200);
   t.equal(await gapOf(demandId, desk), undefined, 'not theirs any more');
   t.match(await gapOf(demandId, admin), { state: 'unassigned' });
-  const known = await registerWithLost();
-  t.match(await gapOf(known.demandId, desk), { missing: 'field', state: 'open', wantedBy: [{ origin: 'matter' }] });
-  t.equal(
-    codeOf(await answer(known.demandId, { answer: 'refused' })),
-    'demand_unknown',
-    'a matter’s demand is kept nowhere',
-  );
-  t.equal((await school.get(`${demands}/${known.demandId}`)).status, 404);
 });
 
-/** A matter that reads a field which its type has lost since. */
-async function registerWithLost(): Promise<{ demandId: string }> {
+await t.test('what a matter asks for cannot get lost, and is kept nowhere', async (t) => {
   const type = newType();
   const { certificateTypeCode } = type;
   await expectAnswer(admin.post('/v1/certificate-types', type), 201);
@@ -268,9 +259,13 @@ async function registerWithLost(): Promise<{ demandId: string }> {
   });
   await expectAnswer(school.post('/v1/matters', matter), 201);
   const [note] = type['fields'] as unknown[];
-  await expectAnswer(admin.post('/v1/certificate-types', { ...type, fields: [note] }), 201);
-  return { demandId: `matter:${String(matter['matterCode'])}:${String(certificateTypeCode)}` };
-}
+  const without = admin.post('/v1/certificate-types', { ...type, fields: [note] });
+  t.equal(codeOf(await without), 'change_breaks');
+  const demandId = `matter:${String(matter['matterCode'])}:${String(certificateTypeCode)}`;
+  t.equal(await gapOf(demandId, desk), undefined);
+  t.equal(codeOf(await answer(demandId, { answer: 'refused' })), 'demand_unknown');
+  t.equal((await school.get(`${demands}/${demandId}`)).status, 404);
+});
 
 await t.test('nobody is known to issue it: the hub says who should, and says so again', async (t) => {
   const { demandId } = await declare(ownerless());
