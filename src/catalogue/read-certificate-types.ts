@@ -14,7 +14,7 @@ export interface ReadTypesDeps {
 /** What to search for; what several members ask has to hold together. */
 export interface TypeSearch {
   /** Part of the Chinese or English name, whatever its case. */
-  readonly name?: string;
+  readonly typeName?: string;
   /** Owner or allowed issuer, at whatever time. */
   readonly departmentCode?: string;
   /** Required or produced by this matter. */
@@ -35,13 +35,13 @@ export async function listCertificateTypes(
 
 function fits(
   type: CertificateType,
-  { name, departmentCode, matterCode, state }: TypeSearch,
+  { typeName, departmentCode, matterCode, state }: TypeSearch,
   matter?: Matter,
 ): boolean {
   const isNamed = ({ zh, en }: CertificateType['name'], part: string): boolean =>
     [zh, en].some((each) => each.toLowerCase().includes(part));
   return (
-    (name === undefined || isNamed(type.name, name.toLowerCase())) &&
+    (typeName === undefined || isNamed(type.name, typeName.toLowerCase())) &&
     (departmentCode === undefined ||
       type.ownerDepartmentCode === departmentCode ||
       type.allowedIssuers.some((issuer) => issuer.departmentCode === departmentCode)) &&

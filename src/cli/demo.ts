@@ -12,6 +12,7 @@ import { loadCity } from './demo/load.ts';
 import { tellMatterStory } from './demo/matter-story.ts';
 import { demoClientKey, exampleFolder, registerDemo } from './demo/registry.ts';
 import { type Told, tellStory } from './demo/story.ts';
+import { tellSupervisionStory } from './demo/supervision-story.ts';
 import { type Teller, teller } from './demo/teller.ts';
 import { type DemoWitness, startDemoWitness } from './demo/witness.ts';
 import { type OpenedHub, openHub } from './open.ts';
@@ -126,7 +127,8 @@ async function demo({ core, config }: OpenedHub, { tell, since, count, exit }: D
     };
     const told = await tellStory(story);
     const asked = await tellMatterStory({ ...story, issuer: config.issuer });
-    const { idNumber, recordId } = told;
+    const { idNumber, recordId, revoked } = told;
+    await tellSupervisionStory({ ...story, revoked });
     if (config.sequencer) await tellAuditStory({ ...story, idNumber, recordId, url, policyFile: config.witnessPolicy });
     tell.line(`\nEvery step went as told (${since()}).`);
     if (exit) return;

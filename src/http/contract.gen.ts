@@ -4486,7 +4486,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only types with this in their Chinese or English name; capitals and small letters are the same. */
-                name?: components["parameters"]["TypeName"];
+                typeName?: components["parameters"]["TypeName"];
                 /** @description Only types that this department owns or may issue. */
                 departmentCode?: components["parameters"]["TypeDepartment"];
                 /** @description Only types that this matter requires or produces. */

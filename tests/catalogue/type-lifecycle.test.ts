@@ -480,9 +480,9 @@ await t.test('search: by name, department, matter and state, page by page', asyn
   const all = await find('');
   const inOrder = (codes: unknown[]) => codes.map(String).toSorted((a, b) => (a < b ? -1 : 1));
   t.strictSame(all, inOrder(all), 'in order of their codes');
-  t.strictSame(await find(`name=${encodeURIComponent('户口')}`), [demoTypes.householdRegister]);
-  t.strictSame(await find('name=HOUSEHOLD'), [demoTypes.householdRegister]);
-  t.strictSame(await find('name=nothing-like-it'), []);
+  t.strictSame(await find(`typeName=${encodeURIComponent('户口')}`), [demoTypes.householdRegister]);
+  t.strictSame(await find('typeName=HOUSEHOLD'), [demoTypes.householdRegister]);
+  t.strictSame(await find('typeName=nothing-like-it'), []);
   const ofCivil = await find(`departmentCode=${civilAffairs}`);
   t.strictSame(ofCivil, [demoTypes.marriage]);
   const lent = newType({ allowedIssuers: [{ departmentCode: civilAffairs }] });

@@ -43,6 +43,8 @@ export interface Told {
   readonly purpose: object;
   /** The record of the lookup whose answer lies in `answer.json`. */
   readonly recordId: string;
+  /** The certificate that was looked up and then revoked. */
+  readonly revoked: string;
 }
 
 const officer = { id: 'officer-27', name: '陈受理' } as const;
@@ -83,7 +85,7 @@ export async function tellStory(deps: StoryDeps): Promise<Told> {
   const revoked = after.certificates.find(({ certificateIdentifier }) => certificateIdentifier === permit);
   assert(revoked?.status === 'revoked' && revoked.fields === undefined, 'revoked, and no field leaves any more');
 
-  return { idNumber: person.idNumber, purpose, recordId: found.recordId };
+  return { idNumber: person.idNumber, purpose, recordId: found.recordId, revoked: permit };
 }
 
 async function issueStep({ clientOf, tell, runId }: StoryDeps): Promise<string> {
