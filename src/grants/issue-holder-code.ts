@@ -20,6 +20,8 @@ export interface IssueHolderCodeDeps {
 export interface HolderCodeWish extends Omit<HolderCodeScope, 'holder'> {
   readonly holder: { readonly type: string; readonly number: string };
   readonly minutes?: number;
+  /** How the portal knows who asks; in the record alone. */
+  readonly statement: { readonly authenticatedBy: string; readonly sessionReference: string };
 }
 
 const usualMinutes = 15;
@@ -60,6 +62,7 @@ export async function issueHolderCode(
           at,
           detail: {
             codeId,
+            statement: wish.statement,
             matterCode,
             departmentCode,
             ...(certificateTypeCodes !== undefined && { certificateTypeCodes }),

@@ -368,7 +368,7 @@ export interface paths {
         put?: never;
         /**
          * Retire a certificate type
-         * @description By a grantor of the owner department, or an administrator; refused with `change_breaks` while a matter requires or produces the type. A retired type takes no push, revision, seal, grant or application; certificates that were sealed stay valid, are looked up and verified, and their status can be changed. Publishing its next version brings it back. 停用证照类型;已签发的证照不受影响。
+         * @description By a grantor of the owner department, or an administrator; refused with `change_breaks` while a matter requires or produces the type. A retired type takes no push, revision, seal, grant or application; certificates that were sealed stay valid, are looked up and verified, and their status can be changed. Publishing its next version brings it back. Everybody reads the reason: it names no person. 停用证照类型;已签发的证照不受影响。
          */
         post: operations["retireCertificateType"];
         delete?: never;
@@ -1043,7 +1043,7 @@ export interface paths {
         put?: never;
         /**
          * Retire a matter
-         * @description By a client of the department that handles it, or an administrator. A retired matter is not checked any more, demands no paper and holds up no other matter; it stays readable. Registering its next version brings it back. 停用办事事项。
+         * @description By a client of the department that handles it, or an administrator. A retired matter is not checked any more, demands no paper and holds up no other matter; it stays readable. Registering its next version brings it back. Everybody reads the reason: it names no person. 停用办事事项。
          */
         post: operations["retireMatter"];
         delete?: never;
@@ -2540,6 +2540,7 @@ export interface components {
         };
         HolderCodeRequest: {
             holder: components["schemas"]["Holder"];
+            statement: components["schemas"]["PortalStatement"];
             matterCode: components["schemas"]["MatterCode"];
             /** @description The department of the office; its clients alone may use the code. */
             departmentCode: components["schemas"]["DepartmentCode"];
@@ -3052,6 +3053,7 @@ export interface components {
         PaperDemandSearch: {
             /** @description Whom the portal authenticated. */
             holder: components["schemas"]["Holder"];
+            statement: components["schemas"]["PortalStatement"];
             after?: string;
             limit?: number;
         };
@@ -3816,15 +3818,16 @@ export interface components {
              */
             releaseRecordId: string;
         };
+        /** @description How the portal knows who asks; recorded. */
+        PortalStatement: {
+            /** @description How the person was authenticated, for instance face and ID card at level 3. */
+            authenticatedBy: string;
+            /** @description The session in the portal's own books. */
+            sessionReference: string;
+        };
         AccessReportRequest: {
             holder: components["schemas"]["Holder"];
-            /** @description How the portal knows who asks; recorded. */
-            statement: {
-                /** @description How the person was authenticated, for instance face and ID card at level 3. */
-                authenticatedBy: string;
-                /** @description The session in the portal's own books. */
-                sessionReference: string;
-            };
+            statement: components["schemas"]["PortalStatement"];
             /** @description Who acts for the holder, when it is not the holder. */
             onBehalfOf?: {
                 by: components["schemas"]["Holder"];

@@ -72,6 +72,8 @@ export async function readPaperDemand(
 
 export interface PersonQuestion {
   readonly holder: GivenHolder;
+  /** How the portal knows who asks; recorded. */
+  readonly statement: { readonly authenticatedBy: string; readonly sessionReference: string };
   readonly after?: string;
   readonly limit?: number;
 }
@@ -87,7 +89,7 @@ export interface PersonDemands extends PaperDemandsFound {
  */
 export async function searchPaperDemands(
   deps: ReadPaperDemandsDeps,
-  { holder: given, after, limit = defaultLimit }: PersonQuestion,
+  { holder: given, statement, after, limit = defaultLimit }: PersonQuestion,
   { caller, requestId, at }: Call,
 ): Promise<PersonDemands> {
   const holder = checkedHolder(given, '/holder');
@@ -110,7 +112,7 @@ export async function searchPaperDemands(
     subjects: [deps.keys.holderKey(holder.type, holder.number)],
     requestId,
     at,
-    detail: { paperDemandIds: items.map(({ paperDemandId }) => paperDemandId) },
+    detail: { statement, paperDemandIds: items.map(({ paperDemandId }) => paperDemandId) },
   });
   return { items, holder, recordId, ...(next !== undefined && { next }) };
 }

@@ -406,8 +406,12 @@ const newTicket = (): Record<string, unknown> => ({
   types: [{ certificateTypeCode: demoTypes.residentIdCard, fields: ['name'] }],
 });
 
+/** How the portal knows who asks. */
+export const portalStatement = { authenticatedBy: '人脸识别登录', sessionReference: 'portal-1' };
+
 /** A one-time code of the holder of `card` for the school. */
 const newCode = (): Record<string, unknown> => ({
+  statement: portalStatement,
   holder: { type: card.body.holders[0]?.type, number: card.body.holders[0]?.number },
   matterCode: purpose.matterCode,
   departmentCode: education,
@@ -651,7 +655,7 @@ export const samples: Readonly<Record<OperationId, Make>> = {
     Promise.resolve({ body: who === 'portal' ? newPaperReport() : newPaperDemand({ requirement: 'residence' }) }),
   searchPaperDemands: async (world) => {
     await paperDemandIn(world, 'maintained');
-    return { body: { holder: cardHolder, limit: 2 } };
+    return { body: { holder: cardHolder, statement: portalStatement, limit: 2 } };
   },
   getPaperDemand: async (world) => ({ params: { paperDemandId: await paperDemandIn(world, 'contested') } }),
   contestPaperDemand: async (world) => ({

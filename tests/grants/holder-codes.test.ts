@@ -135,6 +135,7 @@ interface Issued {
   readonly expiresAt: string;
 }
 const consent = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
+  statement: { authenticatedBy: '人脸识别登录', sessionReference: 'portal-1' },
   holder,
   matterCode: purpose.matterCode,
   departmentCode: education,

@@ -309,7 +309,12 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     // A ticket on a one-time code, a matter checked under it, and an application prepared for the province.
     const admin = over('hub-admin');
     const holder = byNumber(one).holder;
-    const consent = { holder, matterCode: purpose.matterCode, departmentCode: '11999900100000075D' };
+    const consent = {
+      holder,
+      statement: { authenticatedBy: `${one.name}的脸`, sessionReference: one.idNumber },
+      matterCode: purpose.matterCode,
+      departmentCode: '11999900100000075D',
+    };
     const secrets: string[] = [];
     const codes: string[] = [];
     for (const what of ['a code', 'another code']) {
@@ -334,6 +339,7 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
       'revoke the other code',
       over('citizen-portal').post(`/v1/holder-codes/${codes[1] ?? ''}/revocations`, { reason }),
     );
+    const parties = { guardian: holder, child: byNumber(two).holder };
     const { matterCode, ...why } = purpose;
     const words = (text: string) => ({ zh: text, en: text });
     await step(
@@ -342,7 +348,7 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
         matterCode,
         name: words('School enrolment'),
         departmentCode: '11999900100000075D',
-        parties: [{ code: 'applicant', name: words('Applicant'), kind: 'person' }],
+        parties: ['guardian', 'child'].map((code) => ({ code, name: words(code), kind: 'person' })),
         requirements: [
           { code: 'home', name: words('Home'), legalGround: words('Article 12'), alternatives: [[wanted]] },
         ],
@@ -351,7 +357,7 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     const checking = school.post(`/v1/matters/${matterCode}/checks`, {
       ...why,
       ticket,
-      parties: { applicant: holder },
+      parties,
     });
     await step('a check under the ticket', checking);
     const provincial: Record<string, unknown> = { ...newType(), decidedBy: 'province' };
@@ -366,10 +372,9 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     await step('its form', school.get(`${application}/province-form`));
     await step('enter the decision', admin.post(`${application}/province-decisions`, verdict));
 
-    const parties = { guardian: byNumber(one).holder, child: byNumber(two).holder };
     const asking = {
       matterCode: 'school-enrolment',
-      requirement: 'identity',
+      requirement: 'home',
       caseNumber,
       officer,
       legalBasis: 'own_application',
@@ -395,7 +400,13 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     await step('contest', portal.post(`${paper}/contests`, { holder: parties.guardian, statement: told.statement }));
     await step('read it', school.get(paper));
     await step('answer', school.post(`${paper}/answers`, { outcome: 'withdrawn', reason, officer }));
-    await step('which paper', portal.post('/v1/paper-demands/searches', { holder: parties.guardian }));
+    await step(
+      'which paper',
+      portal.post('/v1/paper-demands/searches', {
+        holder: parties.guardian,
+        statement: { authenticatedBy: `${one.name}的脸`, sessionReference: one.idNumber },
+      }),
+    );
     for (const path of ['/v1/paper-demands', '/v1/paper-demand-counts']) {
       for (const who of ['school-enrolment', 'audit-office'])
         await step(path, over(who, path.endsWith('demands')).get(path));

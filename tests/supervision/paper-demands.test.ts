@@ -19,6 +19,7 @@ import {
   paperContest,
   paperDemandIn,
   publicSecurity,
+  portalStatement as statement,
 } from '../api/samples.ts';
 import { clientOfRole, type Problem, startWorld } from '../api/world.ts';
 import { putGrant } from '../support/demo-samples.ts';
@@ -83,8 +84,12 @@ const contest = (id: string, holder: Holder, client = portal): Promise<Reply> =>
 const answer = (id: string, client = school, body: object = {}): Promise<Reply> =>
   client.post(`${demands}/${id}/answers`, { ...paperAnswer, ...body });
 const search = async (holder: Holder, client = portal) =>
-  (await expectAnswer<{ items: PersonDemand[] }>(client.post(`${demands}/searches`, { holder, limit: 200 }), 200))
-    .items;
+  (
+    await expectAnswer<{ items: PersonDemand[] }>(
+      client.post(`${demands}/searches`, { holder, statement, limit: 200 }),
+      200,
+    )
+  ).items;
 const codeOf = ({ body }: Reply): string => (body as Problem).code;
 const list = async (client: ApiClient, query = 'limit=200') =>
   (await expectAnswer<{ items: Summary[] }>(client.get(`${demands}?${query}`), 200)).items;
@@ -373,11 +378,11 @@ await t.test(
     t.equal(n, 3, 'each search is on record, under the person');
 
     const page = await expectAnswer<{ items: PersonDemand[]; next?: string }>(
-      portal.post(`${demands}/searches`, { holder: holderOf(guardian), limit: 1 }),
+      portal.post(`${demands}/searches`, { holder: holderOf(guardian), statement, limit: 1 }),
       200,
     );
     const rest = await expectAnswer<{ items: PersonDemand[]; next?: string }>(
-      portal.post(`${demands}/searches`, { holder: holderOf(guardian), limit: 1, after: page.next }),
+      portal.post(`${demands}/searches`, { holder: holderOf(guardian), statement, limit: 1, after: page.next }),
       200,
     );
     t.strictSame([...page.items, ...rest.items], seen);
@@ -780,7 +785,7 @@ await t.test('bad demands are refused, on record, and nothing is kept of them', 
   await fresh(
     t,
     'no cursor',
-    { operationId: 'searchPaperDemands', body: { holder: other, after: '--' } },
+    { operationId: 'searchPaperDemands', body: { holder: other, statement, after: '--' } },
     violation('/after'),
   );
   await fresh(t, 'no cursor', { operationId: 'listPaperDemands', query: 'after=--' }, violation('/after'));

@@ -169,6 +169,7 @@ export function ticketBody(n: number) {
 
 /** What a portal asks a one-time code for, and an office a ticket on it: of the `n`th person, for the school. */
 const codeBody = (n: number) => ({
+  statement: { authenticatedBy: '人脸识别登录', sessionReference: 'portal-1' },
   holder: { type: '111', number: personOf(n).idNumber },
   matterCode: question({}).purpose.matterCode,
   departmentCode: '11999900100000075D',

@@ -38,7 +38,10 @@ async function paperStep({ clientOf, tell, runId }: StoryDeps): Promise<void> {
   );
   assert(receipt.judgement === undefined, 'the office is not told what certificates the father has');
   const { items } = await expectAnswer<{ items: { paperDemandId: string; judgement: { code: string } }[] }>(
-    portal.post('/v1/paper-demands/searches', { holder }),
+    portal.post('/v1/paper-demands/searches', {
+      holder,
+      statement: { authenticatedBy: '人脸识别登录', sessionReference: `portal-${runId}` },
+    }),
     200,
   );
   const seen = items.find((each) => each.paperDemandId === paperDemandId);
