@@ -174,6 +174,7 @@ await t.test('from the portal to the counter: a code, a ticket, an answer', asyn
   t.ok(life >= 900_000 && life < 910_000, 'a quarter of an hour');
   t.strictSame((await portal.post('/v1/holder-codes', body, key)).body, issued, 'invariant 8: a retry gets the same');
   t.match(await readingOf('issueHolderCode'), issued.codeId);
+  t.match(await readingOf('issueHolderCode'), '"sessionReference":"portal-1"', 'and how the portal knew the holder');
   t.notMatch(await readingOf('issueHolderCode'), issued.code);
 
   const typed = issued.code.toLowerCase().replaceAll('0', 'o').replaceAll('1', 'l').replaceAll('-', ' ');

@@ -376,6 +376,10 @@ await t.test(
       `select count(*)::int as n from records where action = 'searchPaperDemands' and outcome = 'answered' and holder_key is not null`,
     );
     t.equal(n, 3, 'each search is on record, under the person');
+    const [searched] = await world.sql(`select record_id from records where action = 'searchPaperDemands' limit 1`);
+    const path = `/v1/audit/records/${String(searched?.['record_id'])}/readings`;
+    const { body: reading } = await world.client('audit-office').post(path, { reason: 'test' });
+    t.match(JSON.stringify(reading), statement.sessionReference, 'with how the portal knew the person');
 
     const page = await expectAnswer<{ items: PersonDemand[]; next?: string }>(
       portal.post(`${demands}/searches`, { holder: holderOf(guardian), statement, limit: 1 }),
