@@ -51,7 +51,7 @@ module.exports = {
       'config-is-handed-in',
       'Settings are read once, by main.ts and the commands; everything else gets arguments.',
       {
-        from: { path: '^src/', pathNot: '^src/(main\\.ts$|hub(-core|-handlers)?\\.ts$|cli/)' },
+        from: { path: '^src/', pathNot: '^src/(main\\.ts$|hub(-core|-facts|-handlers)?\\.ts$|cli/)' },
         to: { path: '^src/config\\.ts$' },
       },
     ),
@@ -72,8 +72,8 @@ module.exports = {
       to: { path: '^src/(main\\.ts$|cli/)' },
     }),
     error('hub-is-the-top', 'Only main.ts and the commands assemble a hub.', {
-      from: { path: '^src/', pathNot: '^src/(main\\.ts$|hub(-core|-handlers)?\\.ts$|cli/)' },
-      to: { path: '^src/hub(-core|-handlers)?\\.ts$' },
+      from: { path: '^src/', pathNot: '^src/(main\\.ts$|hub(-core|-facts|-handlers)?\\.ts$|cli/)' },
+      to: { path: '^src/hub(-core|-facts|-handlers)?\\.ts$' },
     }),
     error('source-needs-no-tests', 'What ships does not know its tests.', {
       from: { path: '^src/' },

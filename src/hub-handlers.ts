@@ -1,31 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Transaction } from 'kysely';
 import { erasureHandlers } from './audit/erasure/erasure-routes.ts';
 import { logHandlers } from './audit/log/log-routes.ts';
-import type { ReportNames } from './audit/report/access-item.ts';
 import { reportHandlers } from './audit/report/report-routes.ts';
 import { receiptHandlers } from './audit/search/receipt-routes.ts';
 import { auditHandlers } from './audit/search/search-routes.ts';
 import { catalogueFileHandlers } from './catalogue/catalogue-file-routes.ts';
-import { grantableFields, isRetired } from './catalogue/certificate-type.ts';
 import { demandHandlers } from './catalogue/demand-routes.ts';
 import { draftHandlers } from './catalogue/draft-routes.ts';
 import { matterHandlers } from './catalogue/matter-routes.ts';
 import { isDemandFor } from './catalogue/read-demands.ts';
 import { catalogueHandlers } from './catalogue/routes.ts';
-import { readNewestType } from './catalogue/store.ts';
-import { addDays, dayOf, endOfDay, isCalendarDay, startOfDay } from './certificates/city-day.ts';
+import { addDays, isCalendarDay } from './certificates/city-day.ts';
 import { certificatesHandlers } from './certificates/routes.ts';
 import { statusLists } from './certificates/status-list.ts';
 import { holdersOf } from './certificates/store.ts';
 import { trustBundles } from './certificates/trust-bundle.ts';
 import { verificationHandlers } from './certificates/verification-routes.ts';
 import { limitGuesses } from './certificates/verify-online-guesses.ts';
-import type { Tables } from './db/tables.ts';
 import type { Write } from './db/write.ts';
 import { currentClient } from './departments/issue-token.ts';
 import { departmentsHandlers } from './departments/routes.ts';
-import type { ApplicableType } from './grants/application.ts';
 import { applicationHandlers } from './grants/application-routes.ts';
 import { openApplicationsOf } from './grants/application-store.ts';
 import { grantsOf } from './grants/current-grants.ts';
@@ -38,10 +32,10 @@ import type { Handlers } from './http/handlers.ts';
 import { healthHandlers } from './http/health.ts';
 import type { Tokens } from './http/tokens.ts';
 import type { Core } from './hub-core.ts';
+import { hubFacts } from './hub-facts.ts';
 import { couldSupply } from './lookup/could-supply.ts';
 import type { LookupDeps } from './lookup/lookup.ts';
 import { matterCheckHandlers } from './lookup/matter-check-routes.ts';
-import type { LookupType } from './lookup/permitted-types.ts';
 import { lookupHandlers } from './lookup/routes.ts';
 import { isExampleKey } from './signing/example-keys.ts';
 import { signCompactJws } from './signing/sd-jwt-issue.ts';
@@ -62,6 +56,8 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
   const { config, db, keys, now, recorder, write, registry, trust, catalogue, grants, tampered } = core;
   const { record, recordIn } = recorder;
   const { issuer, cityTimeZone } = config;
+  const facts = hubFacts(core);
+  const { day, isDepartment, rolesOf, findType, names, dueAfter } = facts;
   /** For what is kept in memory: this process sees its own change at once, the others within a second. */
   const changeAndSee: Write = async (request, steps) => {
     const answer = await write(request, steps);
@@ -75,7 +71,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     grantsNaming: core.grantsNaming,
     today: core.today,
     basis: core.matterBasis,
-    isDepartment: async (code: string) => (await registry.read()).departments.has(code),
+    isDepartment,
   };
   const lists = statusLists({ db, signer: keys.status, issuer, now });
   const bundles = trustBundles({
@@ -87,56 +83,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     issuer,
     now,
   });
-  const findType = async (
-    code: string,
-    trx?: Transaction<Tables>,
-  ): Promise<(LookupType & ApplicableType) | undefined> => {
-    const type =
-      trx === undefined
-        ? (await catalogue.read()).newest(code)?.type
-        : await readNewestType(trx, { keys, tampered }, code);
-    if (type === undefined) return undefined;
-    const { name, ownerDepartmentCode, decidedBy } = type;
-    const fields = grantableFields(type);
-    const sensitive = fields.filter((field) => field.class === 'sensitive');
-    return {
-      name,
-      ownerDepartmentCode,
-      fieldNames: fields.map((field) => field.name),
-      sensitiveFieldNames: sensitive.map((field) => field.name),
-      ...(decidedBy !== undefined && { decidedBy }),
-      isRetired: isRetired(type),
-    };
-  };
-  const rolesOf = async (clientId: string): Promise<readonly string[] | undefined> => {
-    const client = (await registry.read()).clients.get(clientId);
-    return client === undefined || client.disabledAt !== null ? undefined : client.roles;
-  };
-  const isDepartment = async (code: string): Promise<boolean> => (await registry.read()).departments.has(code);
-  const dueAfter = (at: Date): Date => endOfDay(addDays(dayOf(at, cityTimeZone), config.decisionDays), cityTimeZone);
   const demandList = { demands: core.demands, matters: core.matters, catalogue };
-  const names = async (): Promise<ReportNames> => {
-    const [{ departments, clients }, types, matters] = await Promise.all([
-      registry.read(),
-      catalogue.read(),
-      core.matters.read(),
-    ]);
-    return {
-      department: (code) => departments.get(code)?.name,
-      system: (clientId) => clients.get(clientId)?.name,
-      type: (code) => types.newest(code)?.type.name,
-      matter: (code) => matters.newest(code)?.name,
-      // A field that the newest version has no more is still named by the version that had it.
-      field: (code, name) => {
-        for (let version = types.newest(code)?.type.version ?? 0; version > 0; version -= 1) {
-          const type = types.version(code, version)?.type;
-          const field = type && grantableFields(type).find((each) => each.name === name);
-          if (field !== undefined) return field.label;
-        }
-        return undefined;
-      },
-    };
-  };
   const lookup: LookupDeps = {
     isUnwitnessed: () => isUnwitnessed(core),
     db,
@@ -144,8 +91,8 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     record,
     grantsOf: (clientId) => grantsOf(grants, clientId),
     findType,
-    reserve: quotas({ db, day: (at) => dayOf(at, cityTimeZone) }),
-    nextDay: (at) => endOfDay(dayOf(at, cityTimeZone), cityTimeZone),
+    reserve: quotas({ db, day }),
+    nextDay: facts.nextDay,
     signAnswer: (payload) => signCompactJws({ signer: keys.answer, typ: 'certhub-answer+jwt', payload }),
     issuer,
   };
@@ -178,7 +125,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       ...demandList,
       isDepartment,
       dueAfter,
-      day: (at) => dayOf(at, cityTimeZone),
+      day,
       permissionsOf: async (clientId, at) => {
         const own = await Promise.all([
           grantsOf(grants, clientId),
@@ -202,10 +149,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       current: grants,
       rolesOf,
       findType,
-      owners: async () => {
-        const types = await catalogue.read();
-        return (code) => types.newest(code)?.type.ownerDepartmentCode;
-      },
+      owners: facts.owners,
     }),
     ...applicationHandlers({
       ...change,
@@ -241,11 +185,8 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       db,
       record,
       matters: core.matters,
-      isDepartment: async (code) => (await registry.read()).departments.has(code),
-      consumersOf: async (department) =>
-        [...(await registry.read()).clients.values()].flatMap(({ id, roles, department: of, disabledAt }) =>
-          of === department && disabledAt === null && roles.includes('consumer') ? [id] : [],
-        ),
+      isDepartment,
+      consumersOf: facts.consumersOf,
       couldSupply: (question) =>
         couldSupply({ db, keys, tampered, findType, grantsOf: lookup.grantsOf, cityTimeZone }, question),
       names: async () => {
@@ -253,11 +194,11 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
         return {
           department: (code) => departments.get(code)?.name,
           matter: (code) => matters.newest(code),
-          day: (at) => dayOf(at, cityTimeZone),
+          day,
         };
       },
-      day: (at) => dayOf(at, cityTimeZone),
-      startOfDay: (day) => startOfDay(day, cityTimeZone),
+      day,
+      startOfDay: facts.startOfDay,
       dueAfter,
     }),
     ...reportHandlers({
@@ -266,7 +207,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       record,
       names,
       holdersOf: (identifiers) => holdersOf(db.kysely, identifiers),
-      day: (at) => dayOf(at, cityTimeZone),
+      day,
       clock: () => performance.now(),
       pause: (ms) => sleep(ms),
       issuer,
@@ -280,8 +221,8 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       catalogue,
       current: grants,
       dueAfter,
-      day: (at) => dayOf(at, cityTimeZone),
-      startOfDay: (day) => startOfDay(day, cityTimeZone),
+      day,
+      startOfDay: facts.startOfDay,
       addDays,
       isDay: isCalendarDay,
       drawNumber,
@@ -295,14 +236,14 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       db,
       record,
       retention: config.retentionMonths,
-      registeredAt: async (clientId) => (await registry.read()).clients.get(clientId)?.createdAt,
+      registeredAt: facts.registeredAt,
     }),
     ...auditHandlers({
       db,
       keys,
       record,
       tampered,
-      calendar: { timeZone: cityTimeZone, startOfDay: (day) => startOfDay(day, cityTimeZone) },
+      calendar: { timeZone: cityTimeZone, startOfDay: facts.startOfDay },
       elapsed: () => performance.now(),
     }),
   };

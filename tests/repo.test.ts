@@ -49,7 +49,7 @@ await t.test('the top level is what the design says', async (t) => {
   const inSource = unique(sources.filter((file) => file.split('/').length === 2).map((file) => file.slice(4)));
   t.strictSame(
     inSource,
-    ['config.ts', 'errors.ts', 'hub-core.ts', 'hub-handlers.ts', 'hub.ts', 'ids.ts', 'main.ts'],
+    ['config.ts', 'errors.ts', 'hub-core.ts', 'hub-facts.ts', 'hub-handlers.ts', 'hub.ts', 'ids.ts', 'main.ts'],
     'the rest of src/ are capabilities',
   );
 });
