@@ -141,7 +141,7 @@ const expected: readonly RegExp[][] = [
     /^居民身份证、居住证、/m,
   ],
   [/^居住证 matched partly_granted$/m, /^type_missing\n预防接种证 unassigned\n11999900100000112K$/m],
-  [/^withdrawn$/m, /"deviations":1,"byJudgement":\{"could_supply":1\}/],
+  [/^withdrawn$/m, /"deviations":2,"byJudgement":\{"could_supply":2\}/],
   [/^\d{8}-\d{7}-[0-9A-Z]$/m, /^refused\n经核对登记住址无误\n\d+$/m],
   [/organizationIdentifier=11999900100000016A/],
   [/^valid$/m, /correct and valid/, /示范市示范路3号/],
