@@ -1,12 +1,16 @@
+import type { Transaction } from 'kysely';
+import type { Tables } from '../db/tables.ts';
 import type { WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import type { Call } from '../ids.ts';
-import { type Bilingual, checkDefinition } from './certificate-type.ts';
+import { type Bilingual, type CertificateTypeDefinition, checkDefinition } from './certificate-type.ts';
 import { changeType, holdCatalogue } from './change-type.ts';
 import { heldDraft, judgeDraft, type PresentDraft, refuseOverstep } from './draft-certificate-type.ts';
 import { closeDraft } from './draft-store.ts';
 import type { ChangeTypeDeps } from './register-certificate-type.ts';
+import { readTypes } from './store.ts';
 import { typeBody } from './type-body.ts';
+import { loosenedAt } from './type-loosening.ts';
 
 interface EndingDraft {
   readonly call: Call;
@@ -17,7 +21,7 @@ interface EndingDraft {
 /**
  * Makes a draft the next version of its type. Grantors of the owner department may, and administrators.
  * @throws Refusal `draft_unknown`, `draft_outdated` when it was replaced or the type has got another version since, `wrong_department`
- * when it would hand the type over, `change_breaks`, `certificate_type_exists` when it says nothing new, and what
+ * when it would hand the type over, `hub_must_publish` when a grantor would take a decision from the hub or the province, `change_breaks`, `certificate_type_exists` when it says nothing new, and what
  * `checkDefinition` throws.
  */
 export function publishCertificateType(
@@ -38,6 +42,7 @@ export function publishCertificateType(
         checkDefinition(definition);
         const newest = standing.types.get(definition.certificateTypeCode);
         refuseOverstep(caller, definition, newest);
+        if (!caller.roles.includes('admin')) await refuseLoosening(trx, deps, definition);
         if ((newest?.version ?? 0) !== basedOnVersion) {
           throw new Refusal('draft_outdated', { basedOnVersion, currentVersion: newest?.version ?? 0 });
         }
@@ -51,6 +56,18 @@ export function publishCertificateType(
       },
     },
   );
+}
+
+/** The second decision over a sensitive field is the hub's, so the owner alone cannot do away with it. */
+async function refuseLoosening(
+  trx: Transaction<Tables>,
+  deps: ChangeTypeDeps,
+  definition: CertificateTypeDefinition,
+): Promise<void> {
+  const versions = (await readTypes(trx, deps)).map(({ type }) => type);
+  const earlier = versions.filter((type) => type.certificateTypeCode === definition.certificateTypeCode);
+  const pointer = loosenedAt(earlier, definition);
+  if (pointer !== undefined) throw new Refusal('hub_must_publish', { pointer });
 }
 
 /** Gives up an open draft. Whoever may see it may, auditors aside. Refuses `draft_unknown`, `draft_outdated` when it is not open. */

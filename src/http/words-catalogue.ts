@@ -20,6 +20,18 @@ export const catalogueWords = {
     detail: { en: 'Your department has no draft with this id.', zh: '贵部门没有该编号的草稿。' },
     next: { en: 'Take the id from the list of drafts.', zh: '请从草稿列表中选取编号。' },
   },
+  hub_must_publish: {
+    status: 403,
+    title: { en: 'An administrator has to publish this', zh: '须由平台管理员发布' },
+    detail: {
+      en: 'A field would no longer be sensitive, or the province would no longer decide (context.pointer): from then on your department would decide alone.',
+      zh: '该版本将取消某字段的敏感级别或省级审批（见 context.pointer），此后将由贵部门单独决定授权。',
+    },
+    next: {
+      en: 'Ask an administrator of the hub to publish this draft, or leave that as it was.',
+      zh: '请平台管理员发布该草稿，或保持该项不变。',
+    },
+  },
   draft_outdated: {
     status: 409,
     title: { en: 'Draft outdated', zh: '草稿已过期' },

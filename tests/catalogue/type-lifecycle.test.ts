@@ -353,6 +353,30 @@ await t.test('what grants name changes only with a migration note, which is kept
   });
 });
 
+await t.test('what the hub decides with the owner, the owner alone cannot take from it', async (t) => {
+  const type = newType();
+  const [first, score] = fieldsOf(type);
+  const as = (fieldClass: string, more: object = {}) => ({
+    ...type,
+    fields: [{ ...first, class: fieldClass, required: false }, score],
+    ...more,
+  });
+  await published(as('sensitive'));
+  const must = (pointer: string) => ({ status: 403, body: { code: 'hub_must_publish', context: { pointer } } });
+  const open = await save(issuer, as('internal'));
+  t.match(await publish(grantor, open.draftId), must('/fields/0/class'));
+  t.match(await read(type), { version: 1 }, 'nothing happened');
+  t.match(await published({ ...type, fields: [score] }), { version: 2 }, 'without the field');
+  const again = await save(issuer, as('public'));
+  t.match(await publish(grantor, again.draftId), must('/fields/0/class'), 'not by a detour either');
+  t.match(await expectAnswer(publish(admin, again.draftId), 201), { version: 3 });
+  t.match(await published(as('internal')), { version: 4 }, 'from then on it is the owner’s');
+  t.match(await published(as('internal', { decidedBy: 'province' })), { version: 5 });
+  const home = await save(issuer, as('internal'));
+  t.match(await publish(grantor, home.draftId), must('/decidedBy'));
+  t.match(await expectAnswer(publish(admin, home.draftId), 201), { version: 6 });
+});
+
 await t.test('under a retired type nothing new begins, and what was sealed stays', async (t) => {
   const type = newType();
   const certificateTypeCode = codeOf(type);
