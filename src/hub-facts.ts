@@ -2,16 +2,15 @@ import type { Transaction } from 'kysely';
 import type { ReportNames } from './audit/report/access-item.ts';
 import { grantableFields, isRetired } from './catalogue/certificate-type.ts';
 import { readNewestType } from './catalogue/store.ts';
-import { addDays, dayOf, endOfDay, startOfDay } from './certificates/city-day.ts';
+import { addDays, endOfDay, startOfDay } from './certificates/city-day.ts';
 import type { Tables } from './db/tables.ts';
 import type { ApplicableType } from './grants/application.ts';
 import type { Core } from './hub-core.ts';
 import type { LookupType } from './lookup/permitted-types.ts';
 
 /** What a capability asks about what another one keeps: folders that may not reach each other are told by function. */
-export function hubFacts({ config, keys, registry, catalogue, matters, tampered }: Core) {
+export function hubFacts({ config, keys, registry, catalogue, matters, tampered, today: day }: Core) {
   const { cityTimeZone, decisionDays } = config;
-  const day = (at: Date): string => dayOf(at, cityTimeZone);
   const clientOf = async (clientId: string) => (await registry.read()).clients.get(clientId);
   return {
     /** The day of the city, yyyy-mm-dd, and when it begins. */

@@ -2,22 +2,11 @@ import type { Transaction } from 'kysely';
 import type { Tables } from '../db/tables.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
 import type { Matter, MatterDefinition, MatterNote } from './matter.ts';
-import { noteBytes, type RowMacs, type Tampered } from './store.ts';
+import { macInput, noteBytes, type RowMacs, type Tampered } from './store.ts';
 
 type Row = Tables['matters'];
 
 const kind = 'matter';
-
-const macInput = ({ code, version, definition, note, created_at }: Omit<Row, 'mac'>): Buffer =>
-  Buffer.from(
-    canonicalJson([
-      code,
-      version,
-      definition.toString('base64'),
-      created_at.getTime(),
-      ...(note === null ? [] : [note.toString('base64')]),
-    ]),
-  );
 
 const matterOfRow = (row: Row): Matter => ({
   // What the hub's MAC covers is what the hub wrote.

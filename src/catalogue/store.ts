@@ -16,8 +16,14 @@ type Row = Tables['certificate_types'];
 
 const kind = 'certificate_type';
 
-/** What the MAC covers: as before notes were kept where there is none. */
-const macInput = ({ code, version, definition, note, created_at }: Omit<Row, 'mac'>): Buffer =>
+/** What the MAC of a version of a type or of a matter covers: as before notes were kept where there is none. */
+export const macInput = ({
+  code,
+  version,
+  definition,
+  note,
+  created_at,
+}: Omit<Row | Tables['matters'], 'mac'>): Buffer =>
   Buffer.from(
     canonicalJson([
       code,
