@@ -7,8 +7,6 @@ import { remembering } from './status-list-cache.ts';
 
 /** A change of status is published after at most this and `statusListMaxAgeSeconds` together: well under 5 s. */
 const rememberedMs = 2_000;
-/** A list is opened with its first certificate, which somebody may verify at once. */
-const nextListRememberedMs = 100;
 /** What HTTP caches may keep of a status list, in seconds. */
 export const statusListMaxAgeSeconds = 2;
 /** For how long a token is good, and when a reader should ask again (`exp`, `ttl`); seconds. */
@@ -44,12 +42,14 @@ export function statusLists(deps: StatusListDeps): StatusLists {
   const { clock } = deps;
   const memory = { maxAgeMs: rememberedMs, ...(clock === undefined ? {} : { clock }) };
   const knownLists = remembering(() => readListIds(deps.db), memory);
-  const nextList = remembering(() => readListIds(deps.db), { ...memory, maxAgeMs: nextListRememberedMs });
-  /** Asked first, so that guessing numbers costs one query each 2 s and no memory. The next list may be just opened. */
+  /**
+   * Asked first, so that guessing numbers costs one query each 2 s and no memory. Only the next list is looked for
+   * each time: it is opened with its first certificate, which somebody may verify at once.
+   */
   const isPublished = async (listId: number): Promise<boolean> => {
     const known = await knownLists();
     if (known.has(listId)) return true;
-    return listId === Math.max(0, ...known) + 1 && (await nextList()).has(listId);
+    return listId === Math.max(0, ...known) + 1 && (await hasList(deps.db, listId));
   };
   const readers = new Map<number, () => Promise<string>>();
   return {
@@ -75,6 +75,15 @@ export function statusLists(deps: StatusListDeps): StatusLists {
 async function readListIds({ kysely }: Pick<Database, 'kysely'>): Promise<ReadonlySet<number>> {
   const rows = await kysely.selectFrom('status_lists').select('list_id').orderBy('list_id').execute();
   return new Set(rows.map((row) => row.list_id));
+}
+
+async function hasList({ kysely }: Pick<Database, 'kysely'>, listId: number): Promise<boolean> {
+  const row = await kysely
+    .selectFrom('status_lists')
+    .select('list_id')
+    .where('list_id', '=', listId)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** The time is taken before the rows are read: `iat` never claims a later state than the list shows. */
