@@ -8,6 +8,7 @@ import { transaction } from '../db/transaction.ts';
 import { allClients } from '../departments/client-store.ts';
 import { allDepartments } from '../departments/store.ts';
 import { listRootRows, listSealRows } from '../departments/trust-store.ts';
+import { checkApplications } from '../grants/application-store.ts';
 import { loadGrants } from '../grants/store.ts';
 import type { Keys } from '../signing/key-store.ts';
 import { checkFeedback } from '../supervision/feedback-store.ts';
@@ -22,18 +23,27 @@ export async function readRegistryNow(db: Database, keys: Keys): Promise<Registr
     async (trx) => {
       await allDepartments(trx, deps);
       await listRootRows(trx, deps);
-      await readTypes(trx, deps);
-      await readMatters(trx, deps);
+      const types = await readTypes(trx, deps);
+      const matters = await readMatters(trx, deps);
       await readDemands(trx, deps);
       await checkDrafts(trx, deps);
       const clients = await allClients(trx, deps);
       const seals = await listSealRows(trx, deps);
       const { grants, tampered: wrongGrants } = await loadGrants(trx, keys);
-      await checkFeedback(trx, deps);
-      await checkPaperDemands(trx, deps);
       for (const row of wrongGrants) tampered.push({ table: 'grants', row });
+      // In ascending order of versions: the newest one stays.
+      const versions = new Map(types.map(({ type }) => [type.certificateTypeCode as string, type.version]));
+      const reached = {
+        certificate_types: versions,
+        matters: new Map(matters.map(({ matterCode, version }) => [matterCode, version])),
+        grants: new Map(grants.map(({ grantId }) => [grantId as string, 1])),
+        grant_applications: await checkApplications(trx, deps),
+        feedback: await checkFeedback(trx, deps),
+        paper_demands: await checkPaperDemands(trx, deps),
+      };
       return {
         tampered,
+        reached,
         inForce: [
           ...clients.flatMap(({ id, disabledAt }) =>
             disabledAt === null ? [{ table: 'clients' as const, row: id }] : [],

@@ -20,8 +20,8 @@ export const help = `certhub fsck: proves the audit log of a live hub against it
   certhub fsck [--state FILE] [--json] [--from YYYY-MM] [--until YYYY-MM] [--late SECONDS] [--policy FILE] [--witness-lag MINUTES]
 
   Bodies against commitments and leaves, search columns against bodies, leaves against tiles, roots and signed checkpoints, cosignatures,
-  the queue, month seals, erasures, what certificates and registry say against what was recorded, and tickets, one-time codes and
-  applications against the hub's keys. It reads under the service's role and changes nothing; what is appended while it runs is no finding.
+  the queue, month seals, erasures, what certificates, catalogue, permissions, fault reports and demands for paper say against what was
+  recorded, and tickets and one-time codes against the hub's keys. It reads under the service's role and changes nothing; what is appended while it runs is no finding.
 
   --state FILE      keeps how far it came; started again with the same file after Ctrl-C or a crash, it goes on there
   --json            the report as JSON
@@ -283,11 +283,7 @@ function textOf(state: FsckState, policy: LogPolicy | undefined, isRange: boolea
 }
 
 const permissionLines = ({ step, figures: { rows } }: FsckState): string[] =>
-  step === 'done'
-    ? [
-        `${rows['tickets']} tickets, ${rows['holder_codes']} one-time codes, ${rows['grant_applications']} applications looked at`,
-      ]
-    : [];
+  step === 'done' ? [`${rows['tickets']} tickets, ${rows['holder_codes']} one-time codes looked at`] : [];
 
 function witnessText({ newest, witnessed, unchecked }: FsckState['trail'], policy: LogPolicy | undefined): string {
   if (policy === undefined) return 'cosignatures not checked: no policy';

@@ -91,6 +91,7 @@ export async function applyForGrant(
         at,
         detail: {
           applicationId,
+          steps: application.history.length,
           certificateTypeCode,
           legalGround,
           safeguards,

@@ -118,6 +118,7 @@ export async function decideApplication(
           at,
           detail: {
             applicationId,
+            steps: decided.history.length,
             applicant: found.clientId,
             certificateTypeCode: found.certificateTypeCode,
             decision,

@@ -35,7 +35,12 @@ export async function withdrawApplication(
         caller: { clientId: caller.clientId, department: caller.department, keyId: caller.keyId },
         requestId,
         at,
-        detail: { applicationId, certificateTypeCode: found.certificateTypeCode, reason },
+        detail: {
+          applicationId,
+          steps: withdrawn.history.length,
+          certificateTypeCode: found.certificateTypeCode,
+          reason,
+        },
       });
       return present(withdrawn);
     },

@@ -78,6 +78,7 @@ export async function answerFeedback(
           at,
           detail: {
             feedbackId,
+            steps: after.history.length,
             receiptNumber,
             certificateTypeCode,
             outcome,

@@ -29,6 +29,7 @@ export function paperDemandEntry(
       paperDemandId,
       departmentCode,
       state,
+      ...(outcome === 'done' && { steps: demand.history.length }),
       ...(!isPurpose && { matterCode, ...(caseNumber !== undefined && { caseNumber }) }),
       ...(detail as object | undefined),
     },

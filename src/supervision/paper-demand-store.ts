@@ -213,8 +213,12 @@ export async function listPaperDemandRows(
 
 const checkedAtOnce = 500;
 
-/** Which rows of both tables the hub did not write, and which demands are hidden from a party; each is reported. For the self-check. */
-export async function checkPaperDemands(trx: Transaction<Tables>, deps: PaperDemandStoreDeps): Promise<void> {
+/** Which rows of both tables the hub did not write, and which demands are hidden from a party; each is reported. For the self-check: of how many steps each demand is. */
+export async function checkPaperDemands(
+  trx: Transaction<Tables>,
+  deps: PaperDemandStoreDeps,
+): Promise<ReadonlyMap<string, number>> {
+  const steps = new Map<string, number>();
   for (let after: string | undefined; ; ) {
     const { items, next } = await listPaperDemandRows(trx, deps, {
       limit: checkedAtOnce,
@@ -222,14 +226,15 @@ export async function checkPaperDemands(trx: Transaction<Tables>, deps: PaperDem
     });
     const ids = items.map(({ paperDemandId }) => paperDemandId);
     const links = ids.length === 0 ? [] : await linksOf(trx, ids);
-    for (const { paperDemandId, parties } of items) {
+    for (const { paperDemandId, parties, history } of items) {
+      steps.set(paperDemandId, history.length);
       const own = links.filter((link) => link.paper_demand_id === paperDemandId).map((link) => link.holder_key);
       const keys = Object.values(parties).map(({ type, number }) => deps.keys.everyHolderKey(type, number));
       const isHidden = !keys.every((every) => every.some((key) => own.some((link) => link.equals(key))));
       const isForged = !own.every((link) => keys.flat().some((key) => key.equals(link)));
       if (isHidden || isForged) deps.tampered('paper_demand_holders', paperDemandId);
     }
-    if (next === undefined) return;
+    if (next === undefined) return steps;
     after = next;
   }
 }

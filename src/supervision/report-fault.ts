@@ -138,6 +138,7 @@ async function recordReport(
     at,
     detail: {
       feedbackId,
+      steps: feedback.history.length,
       receiptNumber: number,
       fault: kind,
       certificateTypeCode,

@@ -65,12 +65,13 @@ export const checkAll = (
   db: Database,
   options: FsckOptions = {},
   keys: typeof exampleKeys = exampleKeys,
+  now: () => Date = () => new Date(),
 ): Promise<FsckState> =>
   fsck(
     {
       db,
       keys,
-      now: () => new Date(),
+      now,
       registry: () => readRegistryNow(db, keys),
       further: [certificateCheck({ db, box: keys.box }), statusCheck(db), ...permissionChecks({ db, keys })],
     },

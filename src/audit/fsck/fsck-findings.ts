@@ -59,6 +59,8 @@ export const findingSentences = {
   steps_unrecorded: 'The certificate has been through another number of steps than its records tell.',
   registry_wrong: 'A row of the registry was not written by this hub as it stands.',
   registry_replayed: 'The records say that this was withdrawn, the registry says that it is in force.',
+  registry_behind:
+    'The records say that this went further than its row says: a row of earlier was put back, or the row is gone.',
 } as const;
 export type FindingCode = keyof typeof findingSentences;
 

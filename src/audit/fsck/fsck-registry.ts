@@ -7,6 +7,8 @@ import type { Found } from './fsck-findings.ts';
 /** What the registry says now, from who owns its tables. `tampered`: rows whose MAC is wrong. */
 export interface RegistryNow {
   readonly inForce: readonly RegistryRow[];
+  /** How far everything is that only goes forward: by its id, the newest version, or of how many steps its history is. */
+  readonly reached: Readonly<Record<ForwardTable, ReadonlyMap<string, number>>>;
   readonly tampered: readonly { readonly table: string; readonly row: string }[];
 }
 export interface RegistryRow {
@@ -16,30 +18,89 @@ export interface RegistryRow {
   /** A grant that is not suspended: its suspensions are a trail apart from its revocation. */
   readonly what?: 'suspension';
 }
+type ForwardTable = 'certificate_types' | 'matters' | 'grants' | 'grant_applications' | 'feedback' | 'paper_demands';
 
-/** What was withdrawn, by the last record about it: "table row" → [when recorded, record id, whether it is withdrawn]. Plain JSON. */
-export type RegistryTrail = { [row: string]: readonly [at: string, record: string, withdrawn: boolean] };
+/** What the records say of the registry. Plain JSON; grows with what the registry holds, never with accesses. */
+export interface RegistryTrail {
+  /** By the last record about it: "table row" → [when recorded, record id, whether it is withdrawn]. */
+  readonly withdrawn: { [row: string]: readonly [at: string, record: string, withdrawn: boolean] };
+  /** By the record that went furthest: "table row" → [version or number of steps, record id]. */
+  readonly reached: { [row: string]: readonly [step: number, record: string] };
+}
 
-/** Notes a record that withdraws something of the registry, or takes that back. Memory grows with withdrawals alone. */
-export function noteRegistry(trail: RegistryTrail, recordId: string, body: RecordBody): void {
+export const noRegistryTrail = (): RegistryTrail => ({ withdrawn: {}, reached: {} });
+
+/** Notes a record that withdraws something of the registry, takes that back, or brings something a step further. */
+export function noteRegistry({ withdrawn, reached }: RegistryTrail, recordId: string, body: RecordBody): void {
   if (body['kind'] !== 'registry' || (body['outcome'] as { result?: unknown } | null)?.result !== 'done') return;
-  const detail = (body['detail'] ?? {}) as Readonly<Record<string, unknown>>;
-  const step = steps[String(body['action'])]?.(detail);
-  if (step === undefined) return;
-  const at = String(body['recordedAt']);
-  const known = trail[step.row];
-  // Leaves are not in the order of time.
-  if (known === undefined || known[0] <= at) trail[step.row] = [at, recordId, step.withdrawn];
+  const detail = (body['detail'] ?? {}) as Detail;
+  const action = String(body['action']);
+  const withdrawal = withdrawals[action]?.(detail);
+  if (withdrawal !== undefined) {
+    const at = String(body['recordedAt']);
+    const known = withdrawn[withdrawal.row];
+    // Leaves are not in the order of time.
+    if (known === undefined || known[0] <= at) withdrawn[withdrawal.row] = [at, recordId, withdrawal.withdrawn];
+  }
+  for (const { table, row, step } of advances[action]?.(detail) ?? []) {
+    const name = `${table} ${row}`;
+    if ((reached[name]?.[0] ?? 0) < step) reached[name] = [step, recordId];
+  }
 }
 
 type Detail = Readonly<Record<string, unknown>>;
-const steps: Readonly<Record<string, (detail: Detail) => { readonly row: string; readonly withdrawn: boolean }>> = {
-  setClientState: ({ clientId, state }) => ({ row: `clients ${String(clientId)}`, withdrawn: state !== 'active' }),
-  revokeClientKey: ({ clientId, kid }) => ({ row: `client_keys ${String(clientId)}/${String(kid)}`, withdrawn: true }),
-  revokeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)}`, withdrawn: true }),
-  suspendGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: true }),
-  resumeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: false }),
-  revokeSealX509: ({ sha256 }) => ({ row: `seal_x509 ${String(sha256)}`, withdrawn: true }),
+const withdrawals: Readonly<Record<string, (detail: Detail) => { readonly row: string; readonly withdrawn: boolean }>> =
+  {
+    setClientState: ({ clientId, state }) => ({ row: `clients ${String(clientId)}`, withdrawn: state !== 'active' }),
+    revokeClientKey: ({ clientId, kid }) => ({
+      row: `client_keys ${String(clientId)}/${String(kid)}`,
+      withdrawn: true,
+    }),
+    revokeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)}`, withdrawn: true }),
+    suspendGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: true }),
+    resumeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: false }),
+    revokeSealX509: ({ sha256 }) => ({ row: `seal_x509 ${String(sha256)}`, withdrawn: true }),
+  };
+
+type Advance = (
+  detail: Detail,
+) => readonly { readonly table: ForwardTable; readonly row: string; readonly step: number }[];
+const typeVersion: Advance = ({ certificateTypeCode, version }) => [
+  { table: 'certificate_types', row: String(certificateTypeCode), step: Number(version) },
+];
+const matterVersion: Advance = ({ matterCode, version }) => [
+  { table: 'matters', row: String(matterCode), step: Number(version) },
+];
+const application: Advance = ({ applicationId, steps, grantId }) => [
+  { table: 'grant_applications', row: String(applicationId), step: Number(steps) },
+  ...(grantId === undefined ? [] : [{ table: 'grants' as const, row: String(grantId), step: 1 }]),
+];
+const feedback: Advance = ({ feedbackId, steps }) => [
+  { table: 'feedback', row: String(feedbackId), step: Number(steps) },
+];
+const paperDemand: Advance = ({ paperDemandId, steps }) => [
+  { table: 'paper_demands', row: String(paperDemandId), step: Number(steps) },
+];
+const catalogueFile: Advance = ({ dryRun, types, matters }) =>
+  dryRun === true
+    ? []
+    : [...(types as readonly Detail[]).flatMap(typeVersion), ...(matters as readonly Detail[]).flatMap(matterVersion)];
+const advances: Readonly<Record<string, Advance>> = {
+  registerCertificateType: typeVersion,
+  publishCertificateType: typeVersion,
+  retireCertificateType: typeVersion,
+  registerMatter: matterVersion,
+  retireMatter: matterVersion,
+  importCatalogue: catalogueFile,
+  applyForGrant: application,
+  decideGrantApplication: application,
+  enterProvinceDecision: application,
+  withdrawGrantApplication: application,
+  reportFault: feedback,
+  answerFeedback: feedback,
+  recordPaperDemand: paperDemand,
+  contestPaperDemand: paperDemand,
+  answerPaperDemand: paperDemand,
 };
 
 /**
@@ -57,7 +118,7 @@ export async function noteRecent(
     text: `select r.* from records r where r.kind = 3 and (r.recorded_at >= $1
         or exists (select from log_queue q where q.record_id = r.record_id and q.kind = 3)) limit 10000`,
   };
-  const noted: RegistryTrail = { ...trail };
+  const noted: RegistryTrail = { withdrawn: { ...trail.withdrawn }, reached: { ...trail.reached } };
   for (const row of await db.query<RecordRow>(statement, [new Date(startedAt.getTime() - 3_600_000)])) {
     const opened = openRecord(keys, row);
     if (opened.state === 'whole') noteRegistry(noted, row.record_id, opened.opened.body);
@@ -65,26 +126,38 @@ export async function noteRecent(
   return noted;
 }
 
-/**
- * Rows that are in force although the last record about them withdrew them: an old row, with its genuine MAC, was put back.
- * `before` and `after` are the trail as it was before and after the rows were read: what was withdrawn or taken back between is left to
- * the next check. `isWhole`: the trail saw every record; otherwise only what can never be taken back is judged.
- */
-export function judgeRegistry(
-  { inForce, tampered }: RegistryNow,
-  {
-    before,
-    after,
-    isWhole,
-  }: { readonly before: RegistryTrail; readonly after: RegistryTrail; readonly isWhole: boolean },
-): Found[] {
-  const replayed = inForce.flatMap(({ table, row, what }): Found[] => {
+/** The trail as it was before and after the rows were read. */
+interface Trails {
+  readonly before: RegistryTrail;
+  readonly after: RegistryTrail;
+  /** The trail saw every record; otherwise only what can never be taken back is judged. */
+  readonly isWhole: boolean;
+}
+
+/** What the registry says against the records: rows that the hub did not write, and genuine ones of earlier that were put back. */
+export const judgeRegistry = (now: RegistryNow, trails: Trails): Found[] => [
+  ...now.tampered.map((place): Found => ({ code: 'registry_wrong', place })),
+  ...inForceAgain(now, trails),
+  ...behind(now, trails.before),
+];
+
+/** Rows that are in force although the last record about them withdrew them. What was withdrawn or taken back meanwhile is left to the next check. */
+const inForceAgain = ({ inForce }: RegistryNow, { before, after, isWhole }: Trails): Found[] =>
+  inForce.flatMap(({ table, row, what }): Found[] => {
     const name = what === undefined ? `${table} ${row}` : `${table} ${row} ${what}`;
-    const [, record, withdrawn] = before[name] ?? [];
+    const [, record, withdrawn] = before.withdrawn[name] ?? [];
     const canBeTakenBack = table === 'clients' || what !== undefined;
     if (withdrawn !== true || record === undefined || (!isWhole && canBeTakenBack)) return [];
-    if (after[name]?.[1] !== record) return [];
+    if (after.withdrawn[name]?.[1] !== record) return [];
     return [{ code: 'registry_replayed', place: { table, row, record } }];
   });
-  return [...tampered.map((place): Found => ({ code: 'registry_wrong', place })), ...replayed];
+
+/** Things that are not as far as a record says, or gone. What the hub did not write is told already. */
+function behind({ reached, tampered }: RegistryNow, trail: RegistryTrail): Found[] {
+  const wrong = new Set(tampered.map(({ row }) => row.replace(/:\d+$/, '')));
+  return Object.entries(trail.reached).flatMap(([name, [step, record]]): Found[] => {
+    const [table, row] = name.split(' ') as [ForwardTable, string];
+    if ((reached[table].get(row) ?? 0) >= step || wrong.has(row)) return [];
+    return [{ code: 'registry_behind', place: { table, row, record } }];
+  });
 }

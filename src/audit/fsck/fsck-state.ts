@@ -1,6 +1,6 @@
 import { type Findings, noFindings } from './fsck-findings.ts';
 import { type CheckpointTrail, noTrail } from './fsck-log.ts';
-import type { RegistryTrail } from './fsck-registry.ts';
+import { noRegistryTrail, type RegistryTrail } from './fsck-registry.ts';
 import { noTree, type SavedTree } from './fsck-tree.ts';
 
 /** Where a check stands: plain JSON, small however large the log. Holds no key and no person's data. */
@@ -59,7 +59,7 @@ export const newState = (
   tree: noTree,
   treeIsWhole: true,
   trail: noTrail(),
-  registry: {},
+  registry: noRegistryTrail(),
   figures: { leaves: 0, records: 0, opened: 0, erased: 0, rows: {}, elapsedMs: 0 },
   findings: noFindings(),
 });
