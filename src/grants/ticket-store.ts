@@ -100,23 +100,36 @@ function open(box: TicketBox, row: TicketRow): Ticket {
   }
 }
 
-// One statement decides and counts: however many ask at once, on however many processes, no more than `uses` get a row back.
-// $2 and $3 come from the opened box, so raising the columns after the row was read gains nothing.
-const takeOne = {
-  name: 'ticket_take_use',
-  text: `update tickets set used = used + 1
-    where ticket_id = $1 and used < least(uses, $2::int) and least(expires_at, $3::timestamptz) > $4 and revoked_at is null
-    returning used`,
+// One statement decides and counts: however many ask at once, on however many processes, no more than `uses` get a row back. All of them
+// or none: rows are locked in the order of their ids, so that callers never deadlock, and looked at again once they are locked.
+// $2 and $3 come from the opened boxes, so raising the columns after the rows were read gains nothing.
+const takeEach = {
+  name: 'ticket_take_uses',
+  text: `with asked as (
+      select * from unnest($1::uuid[], $2::int[], $3::timestamptz[]) as a (ticket_id, uses, expires_at)
+    ), good as (
+      select t.ticket_id from tickets t join asked a on a.ticket_id = t.ticket_id
+      where t.used < least(t.uses, a.uses) and least(t.expires_at, a.expires_at) > $4 and t.revoked_at is null
+      order by t.ticket_id for update of t
+    )
+    update tickets t set used = t.used + 1 from good
+    where t.ticket_id = good.ticket_id and (select count(*) from good) = (select count(*) from asked)
+    returning t.ticket_id`,
 };
 
-/** Takes one use at that moment; false when there is none to take: used up, expired or revoked. */
-export async function takeTicketUse(
+/** Takes one use of each at that moment; false when one of them has none to take (used up, expired or revoked): then none is taken. */
+export async function takeTicketUses(
   db: Pick<Database, 'query'>,
-  { ticketId, uses, expiresAt }: Ticket,
+  tickets: readonly Ticket[],
   at: Date,
 ): Promise<boolean> {
-  const rows = await db.query<{ used: number }>(takeOne, [ticketId, uses, expiresAt, at]);
-  return rows.length === 1;
+  const rows = await db.query<{ ticket_id: string }>(takeEach, [
+    tickets.map(({ ticketId }) => ticketId),
+    tickets.map(({ uses }) => uses),
+    tickets.map(({ expiresAt }) => expiresAt),
+    at,
+  ]);
+  return rows.length === tickets.length;
 }
 
 /**

@@ -1063,7 +1063,7 @@ export interface paths {
         put?: never;
         /**
          * What is still missing?
-         * @description Looks up what the matter requires of the parties, each certificate under your grants and with a record of its own, and says for every requirement: satisfied and by which certificate, satisfiable with which grant, pending at the issuer, may follow later until when, may be declared, or must be supplied. The lists of a requirement are tried in turn and no further than it takes: where one satisfies, no other is asked about; where none does, all are, so that the notice is whole. What no grant of yours reaches is not looked up (`permission_missing`, with the grant to apply for), and neither is what a grant reaches under a ticket only and the quoted one is not for (`ticket_needed`, with what a ticket has to be for); a used-up quota is `quota_used_up`. Each certificate counts against the quota once, however many requirements it serves. The evidence comes along as lookup answers. When the person has to bring, send later or declare something, `notice` is the one-time notice (补正材料通知书) that names everything at once. Permission is asked for again at the end: when a grant or ticket that was used ended meanwhile, the check is refused and nothing leaves.
+         * @description Looks up what the matter requires of the parties, each certificate under your grants and with a record of its own, and says for every requirement: satisfied and by which certificate, satisfiable with which grant, pending at the issuer, may follow later until when, may be declared, or must be supplied. The lists of a requirement are tried in turn and no further than it takes: where one satisfies, no other is asked about; where none does, all are, so that the notice is whole. What no grant of yours reaches is not looked up (`permission_missing`, with the grant to apply for), and neither is what a grant reaches under a ticket only and no quoted one is for (`ticket_needed`, with the party and what its ticket has to be for: issue that one and send the check again with it in `tickets`); a used-up quota is `quota_used_up`. Each certificate counts against the quota once, however many requirements it serves. The evidence comes along as lookup answers. When the person has to bring, send later or declare something, `notice` is the one-time notice (补正材料通知书) that names everything at once. Permission is asked for again at the end: when a grant or ticket that was used ended meanwhile, or a ticket was used up elsewhere, the check is refused and nothing leaves.
          */
         post: operations["checkMatter"];
         delete?: never;
@@ -2532,6 +2532,7 @@ export interface components {
             uses: number;
             expiresAt: components["schemas"]["Time"];
         };
+        TicketSecret: string;
         TicketState: {
             /** Format: uuid */
             ticketId: string;
@@ -2858,8 +2859,10 @@ export interface components {
             officer: components["schemas"]["Officer"];
             legalBasis: components["schemas"]["LegalBasis"];
             note?: components["schemas"]["Text"];
-            /** @description A ticket of the case for one of the parties. Lookups of what it is for are made under it and together take one use; of everything else, and of other parties, without. Matter, case, officer and legal basis have to be those it was issued for. */
-            ticket?: string;
+            /** @description Tickets of the case, each under the party (by its code in the matter) for whose holder it was issued. What a ticket is for is looked up under it, and all of that together takes one use; everything else is looked up without. Where one person is two parties the first of that person's tickets, in the order of the matter's parties, that covers a lookup serves it, and one ticket may stand under both. Matter, case, officer and legal basis have to be those that every ticket was issued for: the check has one legal basis, and so have they. A refusal has the pointer `/tickets/` and the party's code; where the purpose disagrees, that of the member (`/caseNumber`) and the party in `context.party`. Uses are taken when everything is gathered, of all tickets that something was looked up under or of none: a check that is refused takes none, a ticket that nothing was looked up under keeps its use, and of checks at the same moment no more are answered than each of their tickets is good for; the others get `ticket_used_up`. */
+            tickets?: {
+                [key: string]: components["schemas"]["TicketSecret"];
+            };
             /**
              * Format: date
              * @description The day for which the certificates have to be in force and the conditions to hold; today without it.
@@ -2882,7 +2885,7 @@ export interface components {
             apply?: {
                 [key: string]: unknown;
             };
-            /** @description Of `ticket_needed`: what a ticket for the party has to be for, as in a refusal of a lookup. */
+            /** @description Of `ticket_needed`: what a ticket for `party` has to be for, as in a refusal of a lookup. Issue it and send the check again with it in `tickets`. */
             ticketFor?: {
                 [key: string]: unknown;
             };
@@ -3167,7 +3170,7 @@ export interface components {
             holder?: components["schemas"]["Holder"];
             certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
             /** @description The ticket of the case, where a grant demands one; `holder` has to be named, and purpose, holder, types, fields and level have to be those it was issued for, or less. Without `types` or `fields` those of the ticket are meant. Each answered question takes one use. */
-            ticket?: string;
+            ticket?: components["schemas"]["TicketSecret"];
             /** @description Only these types; without it, all types granted for this matter and legal basis. */
             types?: components["schemas"]["TypeQuery"][];
         };

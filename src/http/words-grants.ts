@@ -153,8 +153,8 @@ export const grantsWords = {
     status: 403,
     title: { en: 'Ticket is for something else', zh: '用证码与本次调用不符' },
     detail: {
-      en: 'The ticket was issued for another matter, case, officer, legal basis, holder, type, field or level; context.pointer names the part.',
-      zh: '该用证码签发时的事项、办件、经办人、依据、持证主体、类型、字段或级别与本次调用不同；context.pointer 指明所在部分。',
+      en: 'The ticket was issued for another matter, case, officer, legal basis, holder, type, field or level; context.pointer names the part, context.party whose ticket of a matter check.',
+      zh: '该用证码签发时的事项、办件、经办人、依据、持证主体、类型、字段或级别与本次调用不同；context.pointer 指明所在部分，事项核对时 context.party 指明是哪一方当事人的用证码。',
     },
     next: {
       en: 'Ask as the ticket says, or issue one for this question.',

@@ -5,6 +5,7 @@ import type { Matter, MatterRequirement } from '../catalogue/matter.ts';
 import type { MattersView } from '../catalogue/matters.ts';
 import { dayOf, isCalendarDay, startOfDay } from '../certificates/city-day.ts';
 import { Refusal } from '../errors.ts';
+import { takeUses } from '../grants/use-ticket.ts';
 import type { Call, Officer } from '../ids.ts';
 import { findOut } from './find-out.ts';
 import type { Answer, LookupDeps } from './lookup.ts';
@@ -16,11 +17,12 @@ import {
   type Looked,
   permitAgain,
   quoting,
+  ticketsUsed,
 } from './matter-evidence.ts';
 import { type Finding, isComplete } from './matter-finding.ts';
 import { type Notice, noticeOf } from './matter-notice.ts';
 import { checkParties } from './matter-parties.ts';
-import { ticketOfCheck } from './matter-ticket.ts';
+import { ticketsOfCheck } from './matter-tickets.ts';
 import type { MatterNames } from './matter-words.ts';
 import type { Purpose } from './question.ts';
 
@@ -40,8 +42,8 @@ export interface MatterCheckInput {
   readonly officer: Officer;
   readonly legalBasis: string;
   readonly note?: string;
-  /** A secret: it is resolved, and never recorded or repeated. */
-  readonly ticket?: string;
+  /** Secrets, by party: they are resolved, and never recorded or repeated. */
+  readonly tickets?: Readonly<Record<string, string>>;
   /** yyyy-mm-dd; today when absent. */
   readonly date?: string;
   readonly parties: Readonly<Record<string, { readonly type: string; readonly number: string }>>;
@@ -63,8 +65,8 @@ interface Trace {
   matter?: Matter;
   date?: string;
   subjects?: readonly Buffer[];
-  /** The ticket that was quoted, if it is the caller's. */
-  ticketId?: string;
+  /** Party → the ticket that was quoted for it, if it is the caller's. */
+  readonly ticketIds: Map<string, string>;
   looked?: readonly Looked[];
 }
 
@@ -83,7 +85,8 @@ type Decision =
 /**
  * What is still missing? Looks up what a matter requires of its parties and says of every requirement whether it is satisfied, and what
  * would satisfy it. Every lookup is recorded as one; the check has a record beside them, written before anything is answered or refused.
- * All its lookups under a quoted ticket together take one use.
+ * All its lookups under one ticket together take one use of it, when everything is gathered: of every ticket that something was looked up
+ * under, or of none, so that a check that is refused uses none up and of two at once exactly one is answered.
  * @throws RecordedRefusal `matter_unknown`, `matter_invalid`, `party_missing` and what is wrong with a holder; whatever refuses a lookup
  * but its quota, above all a ticket. `record_unavailable` or `database_unavailable` when nothing could be recorded or read.
  */
@@ -103,7 +106,7 @@ export async function checkMatter(deps: CheckMatterDeps, input: MatterCheckInput
 }
 
 async function decide(deps: CheckMatterDeps, input: MatterCheckInput, call: Call): Promise<Decision> {
-  const trace: Trace = {};
+  const trace: Trace = { ticketIds: new Map() };
   try {
     const decided = await check(deps, { input, call, trace });
     return { ok: true, decided, trace };
@@ -134,13 +137,16 @@ async function check(
   if (deps.isUnwitnessed()) throw new Refusal('log_unwitnessed');
   const asked = { day: date, parties, dayStart: startOfDay(date, deps.cityTimeZone).getTime() / 1_000 };
   const purpose = purposeOf(input);
-  const found = (ticketId: string): void => {
-    trace.ticketId = ticketId;
-  };
-  const { ticket: secret } = input;
-  const ticket =
-    secret === undefined ? undefined : await ticketOfCheck(deps, { secret, purpose, parties, call, found });
-  const evidenceInput: EvidenceInput = { matter, parties, purpose, asked, ticket, call };
+  const tickets = await ticketsOfCheck(deps, {
+    secrets: input.tickets ?? {},
+    purpose,
+    parties,
+    call,
+    found: (party, ticketId) => {
+      trace.ticketIds.set(party, ticketId);
+    },
+  });
+  const evidenceInput: EvidenceInput = { matter, parties, purpose, asked, tickets, call };
   const [lists, grants, names] = await Promise.all([
     Promise.all(matter.requirements.map((requirement, i) => listsOf(deps, evidenceInput, { requirement, i }))),
     deps.grantsOf(call.caller.clientId),
@@ -158,7 +164,8 @@ async function check(
   });
   const at = deps.now();
   await permitAgain(deps, looked, { clientId: call.caller.clientId, at });
-  await ticket?.mustStillStand(at);
+  // Last, and in one statement with the question whether they still stand: what was looked up leaves only if every use was there.
+  await takeUses(deps, ticketsUsed(looked), at);
   return { matter, date, findings, names, evidence: looked.flatMap((each) => (each.ok ? [each.answer] : [])) };
 }
 
@@ -192,7 +199,7 @@ const distinctKeys = (keys: readonly Buffer[]): readonly Buffer[] => [
 
 function entryOf(input: MatterCheckInput, decision: Decision, { caller, requestId, at }: Call): Entry {
   const { officer, ...purpose } = purposeOf(input);
-  const { matter, date, subjects, ticketId, looked = [] } = decision.trace;
+  const { matter, date, subjects, ticketIds, looked = [] } = decision.trace;
   return {
     kind: 'access',
     action: 'checkMatter',
@@ -210,9 +217,12 @@ function entryOf(input: MatterCheckInput, decision: Decision, { caller, requestI
     },
     requestId,
     at,
-    ...(ticketId !== undefined && { detail: { ticketId } }),
+    ...(ticketIds.size > 0 && { detail: { ticketIds: inOrder(ticketIds) } }),
   };
 }
+
+const inOrder = (byName: ReadonlyMap<string, string>): Record<string, string> =>
+  Object.fromEntries([...byName].sort(([a], [b]) => (a < b ? -1 : 1)));
 
 function outcomeOf(decision: Decision): Pick<Entry, 'outcome' | 'code'> {
   if (decision.ok) return { outcome: 'answered' };

@@ -4,7 +4,7 @@ import { type Receipt, RecordedRefusal, type Recorder } from '../audit/record.ts
 import { newestVersion, presentSdJwt, readByIdentifier, sealHeader } from '../certificates/read-certificates.ts';
 import type { Database } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
-import type { OpenTicket } from '../grants/use-ticket.ts';
+import type { Ticket } from '../grants/ticket.ts';
 import type { Call } from '../ids.ts';
 import type { EncryptionKeys, IndexKeys } from '../signing/data-keys.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
@@ -72,14 +72,15 @@ interface Trace {
 
 /**
  * The question an approval system asks. Order is the promise: decide, record, and only then refuse or answer. `opened` is the ticket
- * under which it stands when several questions share one; otherwise the question quotes its own, if any.
+ * under which it stands when several questions share one: who opened it takes the use before any of the answers leaves. Otherwise the
+ * question quotes its own, if any.
  * Throws `RecordedRefusal` for every refusal, `record_unavailable` or `database_unavailable` when nothing could be recorded or read.
  */
 export async function lookUp(
   deps: LookupDeps,
   unchecked: UncheckedQuestion,
   call: Call,
-  opened?: OpenTicket,
+  opened?: Ticket,
 ): Promise<Answer> {
   const decision = await decide(deps, { unchecked, call, opened });
   const receipt = await deps.record(entryOf(unchecked, decision, call));
@@ -100,7 +101,7 @@ export async function lookUp(
 interface Asking {
   readonly unchecked: UncheckedQuestion;
   readonly call: Call;
-  readonly opened: OpenTicket | undefined;
+  readonly opened: Ticket | undefined;
 }
 
 async function decide(deps: LookupDeps, { unchecked, call, opened: ticket }: Asking): Promise<Decision> {

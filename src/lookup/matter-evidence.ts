@@ -11,13 +11,19 @@ import type { Gather } from './find-out.ts';
 import { type Answer, type LookupDeps, lookUp } from './lookup.ts';
 import { type DayAsked, judgeMaterial, type MaterialFinding } from './matter-finding.ts';
 import type { Parties } from './matter-parties.ts';
-import { standsUnder } from './matter-ticket.ts';
+import { ticketUnder } from './matter-tickets.ts';
 import type { LookupType } from './permitted-types.ts';
 import type { Purpose } from './question.ts';
 
 /** One lookup that a check made. */
 export type Looked =
-  | { readonly ok: true; readonly answer: Answer; readonly wanted: Wanted }
+  | {
+      readonly ok: true;
+      readonly answer: Answer;
+      readonly wanted: Wanted;
+      /** The ticket of the check that it was made under; its use is still to be taken. */
+      readonly under: OpenTicket | undefined;
+    }
   | { readonly ok: false; readonly recordId: string };
 
 /** What a check asks about: one material of a party. */
@@ -27,6 +33,8 @@ export interface AskedMaterial {
   readonly holder: Holder;
   readonly type: LookupType;
   readonly wanted: Wanted;
+  /** The ticket of the check that is for it. */
+  readonly under?: OpenTicket;
 }
 
 /** For whom and why materials are asked for. */
@@ -40,8 +48,8 @@ export interface MaterialsAsked {
 export interface EvidenceInput extends MaterialsAsked {
   readonly purpose: Purpose;
   readonly asked: DayAsked;
-  /** The ticket that the check quotes. */
-  readonly ticket: OpenTicket | undefined;
+  /** The tickets that the check quotes, in the order of the matter's parties. */
+  readonly tickets: readonly OpenTicket[];
   readonly call: Call;
 }
 
@@ -78,28 +86,28 @@ export async function askedMaterial(
   return { material, party, holder, type, wanted };
 }
 
-/** The material as it is asked for under the ticket of the check, where the ticket is for it. */
-export function quoting(asked: AskedMaterial, { ticket, purpose }: EvidenceInput): AskedMaterial {
+/** The material as it is asked for under a ticket of the check, where one is for it. */
+export function quoting(asked: AskedMaterial, { tickets, purpose }: EvidenceInput): AskedMaterial {
   const { holder, wanted } = asked;
-  const hasTicket = ticket !== undefined && standsUnder(ticket, { purpose, holder, wanted });
-  return hasTicket ? { ...asked, wanted: { ...wanted, hasTicket } } : asked;
+  const under = ticketUnder(tickets, { purpose, holder, wanted });
+  return under === undefined ? asked : { ...asked, under, wanted: { ...wanted, hasTicket: true } };
 }
 
 /** Gathers under the grants as they are now; a lookup asks for permission again, with its own eyes. */
 export function gatherer(deps: LookupDeps, input: EvidenceInput, grants: readonly Grant[]): Gatherer {
-  const { asked, purpose, ticket, call } = input;
+  const { asked, purpose, call } = input;
   const lookups = new Map<string, Promise<Looked>>();
   const pushed = new Map<string, Promise<boolean>>();
 
-  const lookUpOnce = ({ holder, wanted }: AskedMaterial): Promise<Looked> => {
+  const lookUpOnce = ({ holder, wanted, under }: AskedMaterial): Promise<Looked> => {
     const { certificateTypeCode, fields, level } = wanted;
     const key = JSON.stringify([holder.type, holder.number, certificateTypeCode, fields?.toSorted()]);
     return once(lookups, key, async (): Promise<Looked> => {
       const types = [{ certificateTypeCode, ...(fields !== undefined && { fields }) }];
       try {
         const question = { purpose, level, holder, types };
-        const answer = await lookUp(deps, question, call, wanted.hasTicket === true ? ticket : undefined);
-        return { ok: true, answer, wanted };
+        const answer = await lookUp(deps, question, call, under?.ticket);
+        return { ok: true, answer, wanted, under };
       } catch (error) {
         // The day's quota says nothing about the certificate, and is no fault of the check.
         if (!(error instanceof RecordedRefusal) || error.code !== 'quota_exceeded') throw error;
@@ -162,6 +170,13 @@ export function gatherer(deps: LookupDeps, input: EvidenceInput, grants: readonl
     },
   };
 }
+
+/** The tickets under which something was looked up, each once, also where it was quoted for two parties who are one person. */
+export const ticketsUsed = (looked: readonly Looked[]): readonly OpenTicket[] => [
+  ...new Map(
+    looked.flatMap((each) => (each.ok && each.under !== undefined ? [[each.under.ticket.ticketId, each.under]] : [])),
+  ).values(),
+];
 
 /**
  * Asks for permission once more, for everything that is about to leave: a grant that was revoked, suspended or ended while the check was

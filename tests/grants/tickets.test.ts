@@ -7,7 +7,7 @@ import { demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
 import { demoClientKey } from '../../src/cli/demo/registry.ts';
 import { Refusal } from '../../src/errors.ts';
-import { quotedTicket, takeUse } from '../../src/grants/use-ticket.ts';
+import { openTicket, takeUses } from '../../src/grants/use-ticket.ts';
 import { type Bad, type Expected, refusing } from '../api/refuses.ts';
 import { certificateIn, newType, registerClient } from '../api/samples.ts';
 import { type Problem, startWorld } from '../api/world.ts';
@@ -338,10 +338,10 @@ await t.test('invariant 2: revoked or changed after it was read, a ticket gives 
   const deps = { db: hub.db, keys: hub.core.keys };
   const takeAfter = async (change: (issued: Issued) => Promise<unknown>): Promise<unknown> => {
     const issued = await dutyTicket();
-    const quoted = { secret: issued.ticket, clientId: 'school-enrolment', at: new Date() };
-    const read = await quotedTicket(deps, quoted);
+    const quoted = { secret: issued.ticket, clientId: 'school-enrolment', pointer: '/ticket' };
+    const opened = await openTicket(deps, quoted);
     await change(issued);
-    const code = await takeUse(deps, read, quoted).then(
+    const code = await takeUses(deps, [opened], new Date()).then(
       () => 'taken',
       (error: unknown) => (error instanceof Refusal ? error.code : error),
     );
@@ -706,7 +706,7 @@ await t.test('a question without a ticket costs no statement about tickets', asy
   await ask(ticket, { purpose: duty });
   t.strictSame(
     asked.filter((name) => name.includes('ticket')),
-    ['ticket_by_hash', 'ticket_take_use'],
+    ['ticket_by_hash', 'ticket_take_uses'],
     'with one: found, and used',
   );
 });

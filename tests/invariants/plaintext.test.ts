@@ -356,7 +356,7 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     );
     const checking = school.post(`/v1/matters/${matterCode}/checks`, {
       ...why,
-      ticket,
+      tickets: { guardian: ticket },
       parties,
     });
     await step('a check under the ticket', checking);

@@ -150,10 +150,9 @@ export function memoryLookup(known: Known, at: number): MemoryLookup {
       known.tickets
         .filter(({ secret }) => ticketHash(secret).equals(hash as Buffer))
         .map((ticket) => ticketRow(ticket, used.get(ticket.secret) ?? 0)),
-    ticket_take_use: ([secret]) => {
-      const count = (used.get(secret as string) ?? 0) + 1;
-      used.set(secret as string, count);
-      return [{ used: count }];
+    ticket_take_uses: ([secrets]) => {
+      for (const secret of secrets as string[]) used.set(secret, (used.get(secret) ?? 0) + 1);
+      return (secrets as string[]).map((secret) => ({ ticket_id: secret }));
     },
   };
   const query: Pick<Database, 'query'>['query'] = async <T extends object>(
