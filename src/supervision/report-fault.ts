@@ -162,13 +162,26 @@ async function check(deps: ReportFaultDeps, report: FaultReport, call: Call): Pr
   if (kind === 'missing') await checkGrant(deps, type, call);
   const secrecy = await secrecyOf(deps, report, call);
   await checkFollowed(deps, { report, holder }, call);
-  const subject = certificate?.identifier ?? [certificateTypeCode, holder?.type, holder?.number].join(' ');
   return {
     ownerDepartmentCode: ownerOf(type, { certificate, issuerDepartmentCode }, call.at),
     ...(holder !== undefined && { holder }),
     ...(secrecy !== undefined && { secrecy }),
-    fault: `${kind} ${subject}`,
+    fault: faultOf({ kind, certificateTypeCode }, { certificate, holder }, call),
   };
+}
+
+/**
+ * What counts as the same fault. Through a portal people speak for themselves: nobody is told of another one's report of the same
+ * certificate, or kept from an own one. Offices report a certificate once, whomever they name.
+ */
+function faultOf(
+  { kind, certificateTypeCode }: Pick<FaultReport, 'kind' | 'certificateTypeCode'>,
+  { certificate, holder }: ReturnType<typeof checkFault>,
+  { caller }: Call,
+): string {
+  const person = [holder?.type, holder?.number];
+  if (certificate === undefined) return [kind, certificateTypeCode, ...person].join(' ');
+  return [kind, certificate.identifier, ...(caller.roles.includes('portal') ? person : [])].join(' ');
 }
 
 /**

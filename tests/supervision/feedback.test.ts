@@ -392,6 +392,18 @@ await t.test('the same fault is reported once by a client, until it is answered'
   t.equal((await school.post(feedback, fault)).status, 201, 'once answered it may be said again');
 });
 
+await t.test('through a portal two people report the same certificate, and neither learns of the other', async (t) => {
+  const certificateIdentifier = strayCard();
+  const first = await report(newFault({ certificateIdentifier }, 'portal'), portal);
+  const second = await report(newFault({ certificateIdentifier, holder: pushHolder(1) }, 'portal'), portal);
+  t.not(second.receiptNumber, first.receiptNumber);
+  const again = await portal.post(feedback, newFault({ certificateIdentifier, explanation: 'once more' }, 'portal'));
+  t.match(again.body, { code: 'feedback_exists', context: { receiptNumber: first.receiptNumber } }, 'an own one');
+  await report(newFault({ certificateIdentifier, holder: cardHolder }));
+  const office = await school.post(feedback, newFault({ certificateIdentifier, holder: pushHolder(1) }));
+  t.equal(codeOf(office), 'feedback_exists', 'an office reports a certificate once, whomever it names');
+});
+
 await t.test('two answers at once: exactly one counts', async (t) => {
   for (let round = 0; round < 5; round += 1) {
     const { feedbackId } = await report();
