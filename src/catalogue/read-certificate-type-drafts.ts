@@ -1,3 +1,4 @@
+import { validate as isUuid } from 'uuid';
 import type { Database } from '../db/database.ts';
 import { transaction } from '../db/transaction.ts';
 import { Refusal } from '../errors.ts';
@@ -18,12 +19,14 @@ interface Asking {
 /** Changes and breaks are told of one moment. */
 const oneMoment = { isolation: 'repeatable read', readOnly: true } as const;
 
-/** Open drafts that the caller may see, oldest first. */
-export const listCertificateTypeDrafts = (
+/** Open drafts that the caller may see, oldest first. Refuses `contract_violation` for a cursor that is none. */
+export async function listCertificateTypeDrafts(
   deps: ReadDraftsDeps,
-  { caller, at, ...page }: Asking & PageOf,
-): Promise<Page<JudgedDraft>> =>
-  transaction(
+  { caller, at, after, limit }: Asking & PageOf,
+): Promise<Page<JudgedDraft>> {
+  if (after !== undefined && !isUuid(after)) throw new Refusal('contract_violation', { pointer: '/after' });
+  const page = { ...(after !== undefined && { after: after.toLowerCase() }), ...(limit !== undefined && { limit }) };
+  return transaction(
     deps.db,
     async (trx) => {
       const standing = await readStanding(trx, deps);
@@ -37,6 +40,7 @@ export const listCertificateTypeDrafts = (
     },
     oneMoment,
   );
+}
 
 /** One draft, whatever became of it. Refuses `draft_unknown`, also for one the caller may not see. */
 export const readCertificateTypeDraft = (

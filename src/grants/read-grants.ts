@@ -1,3 +1,4 @@
+import { validate as isUuid } from 'uuid';
 import { Refusal } from '../errors.ts';
 import type { Caller } from '../ids.ts';
 import { isOwnersGrantor, type OwnerOf } from './change-standing.ts';
@@ -16,14 +17,19 @@ const mayRead = (caller: Caller, grant: Grant, ownerOf: OwnerOf): boolean =>
   grant.clientId === caller.clientId ||
   isOwnersGrantor(caller, grant, ownerOf);
 
-/** Grants in order of their ids, which is the order of their making. `after` is the last id of the page before. */
+/**
+ * Grants in order of their ids, which is the order of their making. `after` is the last id of the page before. Refuses
+ * `contract_violation` for a cursor that is none.
+ */
 export async function listGrants(
   { current, owners }: ReadDeps,
   input: { readonly caller: Caller; readonly clientId?: string; readonly after?: string; readonly limit?: number },
 ): Promise<{ readonly items: readonly Grant[]; readonly next?: string }> {
+  const { after: cursor, clientId } = input;
+  if (cursor !== undefined && !isUuid(cursor)) throw new Refusal('contract_violation', { pointer: '/after' });
+  const after = cursor?.toLowerCase();
   const [{ all }, ownerOf] = await Promise.all([current.read(), owners()]);
   const limit = input.limit ?? 50;
-  const { after, clientId } = input;
   const matching = all.filter(
     (grant) =>
       mayRead(input.caller, grant, ownerOf) &&

@@ -459,11 +459,10 @@ await t.test('certificates that are not there, or not one’s own', async (t) =>
       '/certificateIdentifier',
     ]);
   }
-  await refuses(t, 'a cursor nobody gave out', { operationId: 'listCertificates', query: 'after=canary' }, [
-    400,
-    'contract_violation',
-    '/after',
-  ]);
+  for (const operationId of ['listCertificates', 'listGrants', 'listCertificateTypeDrafts'] as const) {
+    const expected: Expected = [400, 'contract_violation', '/after'];
+    await refuses(t, `a cursor nobody gave out: ${operationId}`, { operationId, query: 'after=canary' }, expected);
+  }
   await refuses(t, 'a state nobody waits in', { operationId: 'listCertificates', query: 'state=canary' }, [
     400,
     'contract_violation',
