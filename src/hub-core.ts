@@ -7,6 +7,7 @@ import { type Catalogue, watchCatalogue } from './catalogue/catalogue.ts';
 import type { ChangeCatalogueDeps } from './catalogue/change-type.ts';
 import type { MatterBasis } from './catalogue/check-matter-definition.ts';
 import { type DemandsView, watchDemands } from './catalogue/demand-store.ts';
+import { typesNamedIn } from './catalogue/material-name.ts';
 import { type MattersView, watchMatters } from './catalogue/matters.ts';
 import { addDays, dayOf } from './certificates/city-day.ts';
 import type { Config } from './config.ts';
@@ -136,8 +137,10 @@ export async function assembleCore(basis: Basis): Promise<Core> {
       const [{ departments }, types] = await Promise.all([registry.read(), catalogue.read()]);
       return {
         findType: (code) => types.newest(code)?.type,
+        typesNamed: typesNamedIn(types.types),
         isDepartment: (code) => departments.has(code),
         today: today(at),
+        at,
       };
     },
     grants: watchGrants({ freshness, keys, tampered }),

@@ -119,7 +119,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
     ...catalogueHandlers({ ...changeCatalogue, catalogue, matters: core.matters }),
     ...draftHandlers(changeCatalogue),
     ...catalogueFileHandlers(changeCatalogue),
-    ...matterHandlers({ ...change, matters: core.matters, basis: core.matterBasis }),
+    ...matterHandlers({ ...change, catalogue, matters: core.matters, basis: core.matterBasis }),
     ...demandHandlers({
       ...change,
       ...demandList,

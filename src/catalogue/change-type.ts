@@ -76,6 +76,7 @@ export async function breaksOf(
       before: (asked) => standing.types.get(asked),
       after: (asked) => (asked === code ? to : standing.types.get(asked)),
       today: deps.today(at),
+      at,
     }),
     // A grant can only name a type that was there.
     grants: from === undefined ? [] : grantBreaks(from, definition, await deps.grantsNaming(trx, code, at)),

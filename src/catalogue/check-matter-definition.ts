@@ -1,21 +1,27 @@
-import { Refusal } from '../errors.ts';
+import { Refusal, type RefusalDetail } from '../errors.ts';
 import { isCertificateTypeCode, isUscc } from '../verification/identifiers.ts';
-import { grantableFields, isRetired, type NotedType } from './certificate-type.ts';
+import { grantableFields, isAllowedIssuer, isRetired, type NotedType } from './certificate-type.ts';
 import { judgeConditions } from './judge-conditions.ts';
+import type { FindNamed } from './material-name.ts';
 import { type MatterDefinition, type MatterMaterial, type MatterRequirement, partyOf } from './matter.ts';
 
 /** On what a matter is judged. */
 export interface MatterBasis {
   /** The newest version of a certificate type. */
   readonly findType: (certificateTypeCode: string) => NotedType | undefined;
+  /** The types for which no paper may be demanded any more, by the name of a material. */
+  readonly typesNamed: FindNamed<NotedType>;
   readonly isDepartment: (departmentCode: string) => boolean;
+  /** Who may issue then what a matter produces. */
+  readonly at: Date;
   /** The day of the city, yyyy-mm-dd: from it on every requirement has to be possible. */
   readonly today: string;
 }
 
 /**
  * Checks that a matter can be met as it stands: what it names exists, codes are unambiguous, every condition fits its field and the
- * others, every certificate can be held by the party that has to have it and be issued by the departments it is wanted from.
+ * others, every certificate can be held by the party that has to have it and be issued by the departments it is wanted from, paper is
+ * asked for nothing that the catalogue has a type of, and what is issued at the end is for the department to issue.
  * @throws Refusal `invalid_uscc`, `invalid_certificate_type_code`, `department_unknown`, `matter_invalid` with pointer and rule.
  */
 export function checkMatterDefinition(definition: MatterDefinition, basis: MatterBasis): void {
@@ -35,8 +41,13 @@ export function* matterFaults(definition: MatterDefinition, basis: MatterBasis):
   for (const [index, code] of produces.entries()) {
     const type = typeAt(code, `/produces/${index}`, basis);
     if (type instanceof Refusal) yield type;
+    else if (!mayProduce(type, departmentCode, basis.at)) yield invalid(`/produces/${index}`, 'not_an_issuer');
   }
 }
+
+/** Whether it is for a department to say that a type comes out of its matter. */
+const mayProduce = (type: NotedType, departmentCode: string, at: Date): boolean =>
+  type.ownerDepartmentCode === departmentCode || isAllowedIssuer(type, departmentCode, at);
 
 function* repeated(list: readonly { readonly code: string }[], pointer: string): Generator<Refusal, void> {
   const seen = new Set<string>();
@@ -47,12 +58,17 @@ function* repeated(list: readonly { readonly code: string }[], pointer: string):
 }
 
 function* requirementFaults(
-  { alternatives, paper }: MatterRequirement,
+  { name, alternatives, paper }: MatterRequirement,
   pointer: string,
   definition: MatterDefinition,
   basis: MatterBasis,
 ): Generator<Refusal, void> {
   if ((alternatives === undefined) === (paper === undefined)) yield invalid(pointer, 'alternatives_or_paper');
+  const [named] = paper === undefined ? [] : basis.typesNamed(name);
+  if (named !== undefined) {
+    const { certificateTypeCode } = named;
+    yield invalid(`${pointer}/paper`, 'certificate_exists', { certificateTypeCode });
+  }
   for (const [which, list] of (alternatives ?? []).entries()) {
     for (const [index, material] of list.entries()) {
       const fault = materialFault(material, `${pointer}/alternatives/${which}/${index}`, definition, basis);
@@ -107,4 +123,5 @@ function typeAt(code: string, pointer: string, { findType }: MatterBasis): Noted
   return isRetired(type) ? invalid(pointer, 'type_retired') : type;
 }
 
-const invalid = (pointer: string, rule: string): Refusal => new Refusal('matter_invalid', { pointer, rule });
+const invalid = (pointer: string, rule: string, more: RefusalDetail = {}): Refusal =>
+  new Refusal('matter_invalid', { pointer, rule, ...more });

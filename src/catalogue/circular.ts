@@ -7,7 +7,11 @@ export interface Circular {
   readonly requirement: number;
   /** The certificate types it asks for that cannot be obtained, in order. */
   readonly certificateTypeCodes: readonly string[];
+  /** The matters that wait for each other: this one and those that issue what it waits for, in order; at most twenty. */
+  readonly matterCodes: readonly string[];
 }
+
+const mostNamed = 20;
 
 /**
  * The certificate types that nobody can ever obtain: they are only issued at the end of matters, and each of these matters demands
@@ -48,15 +52,38 @@ export function becomesCircular(
     const requirement = requirements.findIndex((each) => canBeMet(each, had) && !canBeMet(each, misses));
     const found = requirements[requirement];
     if (found !== undefined) {
-      const wanted = (found.alternatives ?? []).flat().map(({ certificateTypeCode }) => certificateTypeCode);
-      return {
-        matterCode,
-        requirement,
-        certificateTypeCodes: [...new Set(wanted)].filter((code) => misses.has(code)).toSorted(),
-      };
+      const certificateTypeCodes = missingOf(found, misses);
+      const others = waitedFor(after, certificateTypeCodes, misses);
+      const matterCodes = [matterCode, ...[...others].filter((code) => code !== matterCode)];
+      return { matterCode, requirement, certificateTypeCodes, matterCodes: matterCodes.slice(0, mostNamed).toSorted() };
     }
   }
   return undefined;
+}
+
+const missingOf = ({ alternatives = [] }: MatterRequirement, missing: ReadonlySet<string>): readonly string[] =>
+  [...new Set<string>(alternatives.flat().map(({ certificateTypeCode }) => certificateTypeCode))]
+    .filter((code) => missing.has(code))
+    .toSorted();
+
+/** The matters that issue the certificates, then those that issue what these wait for, and so on: the nearest first. */
+function waitedFor(
+  matters: readonly MatterDefinition[],
+  certificateTypeCodes: readonly string[],
+  missing: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const found = new Set<string>();
+  const asked = new Set(certificateTypeCodes);
+  // A set is walked in the order in which it grows.
+  for (const code of asked) {
+    for (const { matterCode, requirements, produces = [] } of matters) {
+      if (!produces.some((each) => each === code)) continue;
+      found.add(matterCode);
+      const stuck = requirements.filter((each) => !canBeMet(each, missing));
+      for (const next of stuck.flatMap((each) => missingOf(each, missing))) asked.add(next);
+    }
+  }
+  return found;
 }
 
 /** What putting `definition` in place of the newest version of its matter makes impossible, its own requirements first. */

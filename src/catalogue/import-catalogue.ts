@@ -30,7 +30,7 @@ export interface Imported {
 
 export interface ImportDeps extends ChangeCatalogueDeps {
   /** Which departments there are, and what day it is. */
-  readonly basis: (at: Date) => Promise<Pick<MatterBasis, 'isDepartment' | 'today'>>;
+  readonly basis: (at: Date) => Promise<Pick<MatterBasis, 'isDepartment' | 'today' | 'at'>>;
 }
 
 /**
@@ -105,7 +105,7 @@ export async function bringIn(
   input: {
     readonly file: CatalogueFile;
     readonly dryRun: boolean;
-    readonly basis: Pick<MatterBasis, 'isDepartment' | 'today'>;
+    readonly basis: Pick<MatterBasis, 'isDepartment' | 'today' | 'at'>;
     readonly at: Date;
     readonly call?: Call;
   },

@@ -5,6 +5,7 @@ import { type CertificateType, definitionOf, isRetired, type NotedType } from '.
 import type { Standing } from './change-type.ts';
 import { type MatterBasis, matterFaults } from './check-matter-definition.ts';
 import { becomesCircular } from './circular.ts';
+import { typesNamedIn } from './material-name.ts';
 import { type Matter, type MatterDefinition, matterDefinitionOf } from './matter.ts';
 import { grantBreaks, matterBreaks, type NamingGrant } from './type-breaks.ts';
 
@@ -20,13 +21,13 @@ const plain = (value: object) => JSON.parse(JSON.stringify(value)) as Parameters
 interface Judged {
   readonly file: CatalogueFile;
   readonly standing: Standing;
-  readonly basis: Pick<MatterBasis, 'isDepartment' | 'today'>;
+  readonly basis: Pick<MatterBasis, 'isDepartment' | 'today' | 'at'>;
   readonly grantsOf: (certificateTypeCode: string) => Promise<readonly NamingGrant[]>;
 }
 
 /**
  * Judges the whole that a file leads to. What the file brings has to be sound; what is there and not in it, or says the same in it, must
- * not become unsound by it.
+ * not become unsound by it. No matter asks on paper for what the catalogue had a type of before.
  * @throws Refusal what `checkMatterDefinition` throws, `matter_circular`, `change_breaks`
  */
 export async function judgeFile({ file, standing, basis, grantsOf }: Judged): Promise<void> {
@@ -35,6 +36,8 @@ export async function judgeFile({ file, standing, basis, grantsOf }: Judged): Pr
     types.set(entry.definition.certificateTypeCode, { ...entry.definition, note: noteOf(entry) });
   }
   const after = (code: string): NotedType | undefined => types.get(code);
+  // A type may have come later than a matter that asks for it on paper: who exported both can import them.
+  const typesNamed = typesNamedIn([...standing.types.keys()].flatMap((code) => after(code) ?? []));
   const before = new Map(standing.matters.map((matter) => [matter.matterCode, matter]));
   const brought = new Map(
     file.matters.flatMap((entry, i) => {
@@ -43,7 +46,7 @@ export async function judgeFile({ file, standing, basis, grantsOf }: Judged): Pr
     }),
   );
   for (const { entry, pointer } of brought.values()) {
-    for (const { code, detail } of matterFaults(entry.definition, { ...basis, findType: after })) {
+    for (const { code, detail } of matterFaults(entry.definition, { ...basis, findType: after, typesNamed })) {
       // What is retired demands nothing, but it has a department.
       if (entry.state === 'retired' && detail['pointer'] !== '/departmentCode') continue;
       throw new Refusal(code, { ...detail, pointer: `${pointer}${String(detail['pointer'])}` });
@@ -51,8 +54,8 @@ export async function judgeFile({ file, standing, basis, grantsOf }: Judged): Pr
   }
   const live = standing.matters.filter((matter) => !isRetired(matter));
   const staying = live.filter(({ matterCode }) => !brought.has(matterCode));
-  const { today } = basis;
-  const matters = matterBreaks(staying, { before: (code) => standing.types.get(code), after, today });
+  const { today, at } = basis;
+  const matters = matterBreaks(staying, { before: (code) => standing.types.get(code), after, today, at });
   if (matters.length > 0) throw new Refusal('change_breaks', { matters });
   const coming = [...brought.values()].flatMap(({ entry }) => (entry.state === 'retired' ? [] : entry.definition));
   refuseCircular(live, [...coming, ...staying], (code) => brought.get(code)?.pointer);
@@ -66,12 +69,13 @@ function refuseCircular(
 ): void {
   const circular = becomesCircular(before, after);
   if (circular === undefined) return;
-  const { matterCode, requirement, certificateTypeCodes } = circular;
+  const { matterCode, requirement, certificateTypeCodes, matterCodes } = circular;
   const pointer = pointerOf(matterCode);
   throw new Refusal('matter_circular', {
     ...(pointer !== undefined && { pointer: `${pointer}/requirements/${requirement}` }),
     matterCode,
     certificateTypeCodes,
+    matterCodes,
   });
 }
 

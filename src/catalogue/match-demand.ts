@@ -192,7 +192,8 @@ export function candidatesFor(wanted: WantedCertificate, { type: matched, by }: 
     .map(({ type }) => toCandidate(type));
 }
 
-const toCandidate = ({ certificateTypeCode, name, ownerDepartmentCode }: CertificateType): Candidate => ({
+/** What is told of a type that may be meant. */
+export const toCandidate = ({ certificateTypeCode, name, ownerDepartmentCode }: CertificateType): Candidate => ({
   certificateTypeCode,
   name,
   ownerDepartmentCode,

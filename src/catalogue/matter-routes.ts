@@ -1,14 +1,16 @@
 import type { Handlers } from '../http/handlers.ts';
+import type { CatalogueView } from './catalogue.ts';
+import type { CertificateType } from './certificate-type.ts';
 import type { Matter, MatterDefinition } from './matter.ts';
 import type { MattersView } from './matters.ts';
-import { listMatters, listRetainedProofs, readMatter } from './read-matters.ts';
+import { listMatters, listRetainedProofs, paperCandidates, readMatter } from './read-matters.ts';
 import { type RegisterMatterDeps, registerMatter } from './register-matter.ts';
 import { retireMatter } from './retire-matter.ts';
 
 type MatterBody = Awaited<ReturnType<Handlers['getMatter']>>['body'];
 
 /** What the routes of matters need. */
-export type MatterRouteDeps = RegisterMatterDeps & { readonly matters: MattersView };
+export type MatterRouteDeps = RegisterMatterDeps & { readonly matters: MattersView; readonly catalogue: CatalogueView };
 
 /** The body of an answer about a matter: a definition came through the contract, and goes out as it came. */
 const matterBody = ({ createdAt, note, ...matter }: Matter): MatterBody => ({
@@ -18,6 +20,12 @@ const matterBody = ({ createdAt, note, ...matter }: Matter): MatterBody => ({
   createdAt: createdAt.toISOString(),
 });
 
+/** With the types that came after it and are there instead of paper. */
+const readBody = (matter: Matter, types: readonly CertificateType[]): MatterBody => {
+  const candidates = paperCandidates(matter, types);
+  return { ...matterBody(matter), ...(candidates.length > 0 && { candidates }) };
+};
+
 /** Handlers of matters. */
 export function matterHandlers(
   deps: MatterRouteDeps,
@@ -25,9 +33,14 @@ export function matterHandlers(
   return {
     listMatters: async ({ query }) => {
       const { items, next } = await listMatters(deps, query);
-      return { status: 200, body: { items: items.map(matterBody), ...(next !== undefined && { next }) } };
+      const { types } = await deps.catalogue.read();
+      const body = items.map((matter) => readBody(matter, types));
+      return { status: 200, body: { items: body, ...(next !== undefined && { next }) } };
     },
-    getMatter: async ({ params }) => ({ status: 200, body: matterBody(await readMatter(deps, params.matterCode)) }),
+    getMatter: async ({ params }) => {
+      const matter = await readMatter(deps, params.matterCode);
+      return { status: 200, body: readBody(matter, (await deps.catalogue.read()).types) };
+    },
     registerMatter: async ({ caller, requestId, receivedAt, body, headers }) => {
       const answer = await registerMatter(
         deps,
@@ -56,7 +69,11 @@ export function matterHandlers(
     },
     listRetainedProofs: async ({ query }) => {
       const { items, next } = await listRetainedProofs(deps, query);
-      return { status: 200, body: { items: [...items], ...(next !== undefined && { next }) } };
+      const body = items.map(({ candidates, ...proof }) => ({
+        ...proof,
+        ...(candidates !== undefined && { candidates: [...candidates] }),
+      }));
+      return { status: 200, body: { items: body, ...(next !== undefined && { next }) } };
     },
   };
 }

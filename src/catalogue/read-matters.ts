@@ -1,12 +1,32 @@
 import { Refusal } from '../errors.ts';
-import { type Bilingual, isRetired } from './certificate-type.ts';
-import { type Matter, typesNamed } from './matter.ts';
+import type { CatalogueView } from './catalogue.ts';
+import { type Bilingual, type CertificateType, isRetired } from './certificate-type.ts';
+import { type Candidate, toCandidate } from './match-demand.ts';
+import { typesNamedIn } from './material-name.ts';
+import { type Matter, type MatterRequirement, typesNamed } from './matter.ts';
 import type { MattersView } from './matters.ts';
 import { type Page, type PageOf, pageBy } from './page.ts';
 
 interface ReadDeps {
   readonly matters: MattersView;
 }
+
+/** A type of the name of something that a matter still asks for on paper: it was published later than the matter. */
+export interface PaperCandidate extends Candidate {
+  /** Code of the requirement. */
+  readonly requirement: string;
+}
+
+/** The types that a matter should ask for instead of paper now. */
+export const paperCandidates = (matter: Matter, types: readonly CertificateType[]): PaperCandidate[] =>
+  isRetired(matter)
+    ? []
+    : matter.requirements.flatMap((each) =>
+        candidatesOf(each, types).map((candidate) => ({ requirement: each.code, ...candidate })),
+      );
+
+const candidatesOf = ({ name, paper }: MatterRequirement, types: readonly CertificateType[]): Candidate[] =>
+  paper === undefined ? [] : typesNamedIn(types)(name).map(toCandidate);
 
 /** Matters in order of their codes; of one department, those that require or produce a type, those in one state. */
 export async function listMatters(
@@ -46,24 +66,34 @@ export interface RetainedProof {
   readonly legalGround: Bilingual;
   readonly issuedBy: Bilingual;
   readonly howToObtain: Bilingual;
+  /** Published types of that name; absent without any. */
+  readonly candidates?: readonly Candidate[];
 }
 
 /** What the newest versions of all matters demand on paper, retired ones aside; what is not in it may not be demanded. */
 export async function listRetainedProofs(
-  { matters }: ReadDeps,
+  { matters, catalogue }: ReadDeps & { readonly catalogue: CatalogueView },
   input: PageOf & { readonly departmentCode?: string },
 ): Promise<Page<RetainedProof>> {
-  const found = (await matters.read()).all
+  const [{ all }, { types }] = await Promise.all([matters.read(), catalogue.read()]);
+  const found = all
     .filter((matter) => !isRetired(matter))
     .filter(({ departmentCode }) => input.departmentCode === undefined || departmentCode === input.departmentCode)
-    .flatMap(retainedProofsOf);
+    .flatMap((matter) => retainedProofsOf(matter, types));
   // A matter's code holds no slash, so that no two proofs share a key.
   return pageBy(found, ({ matterCode, requirement }) => `${matterCode}/${requirement}`, input);
 }
 
-const retainedProofsOf = ({ matterCode, name: matterName, departmentCode, requirements }: Matter): RetainedProof[] =>
-  requirements.flatMap(({ code, name, legalGround, paper }) =>
-    paper === undefined
-      ? []
-      : [{ matterCode, matterName, departmentCode, requirement: code, name, legalGround, ...paper }],
-  );
+function retainedProofsOf(
+  { matterCode, name: matterName, departmentCode, requirements }: Matter,
+  types: readonly CertificateType[],
+): RetainedProof[] {
+  const of = { matterCode, matterName, departmentCode };
+  return requirements.flatMap((each) => {
+    const { code, name, legalGround, paper } = each;
+    if (paper === undefined) return [];
+    const candidates = candidatesOf(each, types);
+    const proof = { ...of, requirement: code, name, legalGround, ...paper };
+    return [{ ...proof, ...(candidates.length > 0 && { candidates }) }];
+  });
+}

@@ -9,6 +9,7 @@ import { isRetired } from './certificate-type.ts';
 import { type ReadDeps, readStanding, type Standing, sha256Of } from './change-type.ts';
 import { checkMatterDefinition, type MatterBasis } from './check-matter-definition.ts';
 import { findCircular } from './circular.ts';
+import { typesNamedIn } from './material-name.ts';
 import type { Matter, MatterDefinition } from './matter.ts';
 import { insertNextMatter } from './matter-store.ts';
 import { mattersTopic } from './matters.ts';
@@ -94,7 +95,8 @@ export async function addMatterVersion(
   if (newest !== undefined && call !== undefined && !mayHandle(call.caller, newest)) {
     throw new Refusal('wrong_department', { pointer: '/matterCode' });
   }
-  checkMatterDefinition(definition, { ...basis, findType: (code) => types.get(code) });
+  const typesNamed = typesNamedIn([...types.values()]);
+  checkMatterDefinition(definition, { ...basis, findType: (code) => types.get(code), typesNamed });
   const matter = await insertNextMatter(trx, deps.keys, { definition, at });
   if (matter === undefined) return undefined;
   const circular = findCircular(
@@ -102,12 +104,13 @@ export async function addMatterVersion(
     definition,
   );
   if (circular !== undefined) {
-    const { matterCode: stuck, requirement, certificateTypeCodes } = circular;
+    const { matterCode: stuck, requirement, certificateTypeCodes, matterCodes } = circular;
     const isOwn = stuck === matterCode;
     throw new Refusal('matter_circular', {
       pointer: isOwn ? `/requirements/${requirement}` : '/produces',
       ...(!isOwn && { matterCode: stuck }),
       certificateTypeCodes,
+      matterCodes,
     });
   }
   await deps.recordIn(trx, {

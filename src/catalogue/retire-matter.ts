@@ -36,8 +36,8 @@ export function retireMatter(
           live.filter((matter) => matter !== newest),
         );
         if (circular !== undefined) {
-          const { matterCode: stuck, certificateTypeCodes } = circular;
-          throw new Refusal('matter_circular', { pointer, matterCode: stuck, certificateTypeCodes });
+          const { matterCode: stuck, certificateTypeCodes, matterCodes } = circular;
+          throw new Refusal('matter_circular', { pointer, matterCode: stuck, certificateTypeCodes, matterCodes });
         }
         const definition = matterDefinitionOf(newest);
         const matter = await insertNextMatter(trx, deps.keys, { definition, note: { state: 'retired', reason }, at });

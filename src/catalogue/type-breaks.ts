@@ -28,25 +28,36 @@ type FindType = MatterBasis['findType'];
 
 /**
  * Faults that matters would have with the types as they will be and do not have with the types as they are. A matter that was unsound
- * already stands in nobody's way for that.
+ * already stands in nobody's way for that; nor does one that says it produces what its department may not issue, or will not.
  */
 export function matterBreaks(
   matters: readonly MatterDefinition[],
-  { before, after, today }: { readonly before: FindType; readonly after: FindType; readonly today: string },
+  {
+    before,
+    after,
+    ...when
+  }: { readonly before: FindType; readonly after: FindType } & Pick<MatterBasis, 'today' | 'at'>,
 ): readonly MatterBreak[] {
   const touched = matters.filter((matter) => typesNamed(matter).some((code) => before(code) !== after(code)));
   return touched.flatMap((matter) => {
-    // Which departments there are is the same before and after.
+    // Which departments there are is the same before and after; and a type may be published that a matter still asks for on paper.
+    const same = { ...when, isDepartment: () => true, typesNamed: () => [] };
     const faultsWith = (findType: FindType): MatterBreak[] =>
-      [...matterFaults(matter, { findType, today, isDepartment: () => true })].map(({ code, detail }) => ({
+      [...matterFaults(matter, { findType, ...same })].map(({ code, detail }) => ({
         matterCode: matter.matterCode,
         pointer: String(detail['pointer']),
         rule: typeof detail['rule'] === 'string' ? detail['rule'] : code,
       }));
-    const known = new Set(faultsWith(before).map(({ pointer, rule }) => `${pointer} ${rule}`));
-    return faultsWith(after).filter(({ pointer, rule }) => !known.has(`${pointer} ${rule}`));
+    const had = faultsWith(before);
+    const known = new Set(had.map(({ pointer, rule }) => `${pointer} ${rule}`));
+    const notItsOwn = new Set(had.filter(isNotItsOwn).map(({ pointer }) => pointer));
+    return faultsWith(after).filter(
+      (fault) => !known.has(`${fault.pointer} ${fault.rule}`) && !notItsOwn.has(fault.pointer) && !isNotItsOwn(fault),
+    );
   });
 }
+
+const isNotItsOwn = ({ rule }: MatterBreak): boolean => rule === 'not_an_issuer';
 
 /**
  * Grants that would permit something else than was decided: a field they name disappears, has another schema, appears anew under the

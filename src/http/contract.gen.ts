@@ -1006,7 +1006,7 @@ export interface paths {
         put?: never;
         /**
          * Register a matter or its next version
-         * @description By a client of the department that handles the matter, or an administrator; only an administrator hands a matter to another department. What can never be met is refused: unknown types and fields, conditions that contradict each other or their field, a certificate that is only issued at the end of a matter that needs this one first (循环证明). When the newest version says the same already, `matter_exists`. A retired matter comes back with its next version.
+         * @description By a client of the department that handles the matter, or an administrator; only an administrator hands a matter to another department. What can never be met is refused: unknown types and fields, conditions that contradict each other or their field, a certificate that is only issued at the end of a matter that needs this one first (循环证明). So is paper for what the catalogue has a type of: a requirement with `paper` named like a published type, copies and originals of it included (rule `certificate_exists` and `context.certificateTypeCode`; list the type under `alternatives`). What a matter produces has to be a type that its department owns or may issue now (rule `not_an_issuer`). When the newest version says the same already, `matter_exists`. A retired matter comes back with its next version.
          */
         post: operations["registerMatter"];
         delete?: never;
@@ -2629,7 +2629,7 @@ export interface components {
                 kind: "person" | "organisation";
             }[];
             requirements: components["schemas"]["MatterRequirement"][];
-            /** @description Certificate types that are issued at its end. */
+            /** @description Certificate types that are issued at its end, by the department that handles it. */
             produces?: components["schemas"]["CertificateTypeCode"][];
         };
         Matter: {
@@ -2654,6 +2654,13 @@ export interface components {
             /** @description Why it was retired. */
             reason?: string;
             createdAt: components["schemas"]["Time"];
+            /** @description Types published since that are named like a requirement still asked for on paper (`requirement`): the next version has to ask for them. */
+            candidates?: {
+                requirement: string;
+                certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+                name: components["schemas"]["Bilingual"];
+                ownerDepartmentCode: components["schemas"]["DepartmentCode"];
+            }[];
         };
         MatterPage: {
             items: components["schemas"]["Matter"][];
@@ -2669,6 +2676,8 @@ export interface components {
             legalGround: components["schemas"]["LongBilingual"];
             issuedBy: components["schemas"]["Bilingual"];
             howToObtain: components["schemas"]["LongBilingual"];
+            /** @description Types of that name published since the matter was registered. */
+            candidates?: components["schemas"]["DemandCandidate"][];
         };
         RetainedProofPage: {
             items: components["schemas"]["RetainedProof"][];

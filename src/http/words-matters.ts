@@ -21,10 +21,13 @@ export const mattersWords = {
     status: 422,
     title: { en: 'Matter is not sound', zh: '办事事项内容有误' },
     detail: {
-      en: 'A requirement can never be met as it stands, or refers to something that does not exist; context.pointer and context.rule name it.',
-      zh: '某项要求按现有写法无法满足，或引用了不存在的内容；context.pointer 和 context.rule 指明所在。',
+      en: 'A requirement can never be met as it stands, refers to something that does not exist, asks on paper for what the catalogue has (`certificate_exists`), or the matter produces what its department may not issue (`not_an_issuer`); context.pointer and context.rule name it.',
+      zh: '某项要求按现有写法无法满足、引用了不存在的内容，或对目录中已有的证照索要纸质材料（`certificate_exists`），或事项核发的证照不属本部门核发（`not_an_issuer`）；context.pointer 和 context.rule 指明所在。',
     },
-    next: { en: 'Correct the part that context names.', zh: '请按 context 所示修改。' },
+    next: {
+      en: 'Correct the part that context names. Instead of paper, list the type of context.certificateTypeCode under `alternatives`: the hub supplies it.',
+      zh: '请按 context 所示修改；对已有证照，请将 context.certificateTypeCode 所示类型列入 `alternatives`，由平台提供，不再索要纸质材料。',
+    },
   },
   matter_circular: {
     status: 422,
@@ -34,8 +37,8 @@ export const mattersWords = {
       zh: '某项要求的证照只在另一事项办结后核发，而该事项又以本事项的结果为前提。',
     },
     next: {
-      en: 'Add an alternative that can be had without it; context.certificateTypeCodes names the types that cannot be obtained.',
-      zh: '请增加无须该证照即可满足的替代材料；无法取得的类型见 context.certificateTypeCodes。',
+      en: 'Add an alternative that can be had without it; context.certificateTypeCodes names the types that cannot be obtained, context.matterCodes the matters that wait for each other.',
+      zh: '请增加无须该证照即可满足的替代材料；无法取得的类型见 context.certificateTypeCodes，相互等待的事项见 context.matterCodes。',
     },
   },
   matter_retired: {

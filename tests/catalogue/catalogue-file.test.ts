@@ -46,6 +46,11 @@ interface Imported {
 const exported = (client: ApiClient): Promise<File> => expectAnswer<File>(client.get('/v1/catalogue'), 200);
 const imported = (client: ApiClient, file: object) => expectAnswer<Imported>(client.post(path, file), 200);
 const outcomes = ({ types, matters }: Imported) => [types, matters].map((list) => list.map(({ outcome }) => outcome));
+/** The outcomes that there were. */
+const outcomesAll = ({ types, matters }: Imported) => ({
+  types: [...new Set(types.map(({ outcome }) => outcome))],
+  matters: [...new Set(matters.map(({ outcome }) => outcome))],
+});
 /** A file without what differs between hubs: when, and which versions. */
 const comparable = ({ types, matters, format }: File) => ({
   format,
@@ -146,7 +151,8 @@ await t.test(
 );
 
 await t.test('judged as the whole that it leads to', async (t) => {
-  const [one, other] = [newType(), newType()];
+  const allowedIssuers = [{ departmentCode: education }];
+  const [one, other] = [newType({ allowedIssuers }), newType({ allowedIssuers })];
   const renamed = { ...one, fields: [{ ...fieldsOf(one)[0], name: 'remark' }] };
   const matter = newMatter({ requirements: requires(one) });
   await imported(admin, catalogueFile({ types: [one, other], matters: [matter] }));
@@ -195,6 +201,29 @@ await t.test('judged as the whole that it leads to', async (t) => {
     },
   });
   t.strictSame(comparable(await exported(admin)), comparable(half), 'invariant 10: all of it or nothing');
+});
+
+await t.test('paper for what the catalogue has: refused, but what was exported comes in again', async (t) => {
+  const matterWith = (zh: string): Record<string, unknown> => {
+    const [, photo] = newMatter()['requirements'] as Record<string, unknown>[];
+    return newMatter({ requirements: [{ ...photo, name: { zh, en: 'x' } }] });
+  };
+  const refused = (name: string) => ({
+    status: 422,
+    body: { context: { pointer: `/matters/${name}/definition/requirements/0/paper`, rule: 'certificate_exists' } },
+  });
+  const file = (matter: object) => catalogueFile({ matters: [newMatter(), matter] });
+  t.match(await admin.post(path, file(matterWith('居民身份证复印件'))), refused('1'));
+  const [matter, type] = [matterWith('游艇驾驶证原件'), newType({ name: { zh: '游艇驾驶证', en: 'Yacht licence' } })];
+  const both = catalogueFile({ types: [type], matters: [matter] });
+  t.strictSame(outcomes(await imported(admin, both)), [['added'], ['added']], 'a hub that had neither');
+  t.match(await expectAnswer(school.get(`/v1/matters/${String(matter['matterCode'])}`), 200), {
+    candidates: [{ requirement: 'photo', certificateTypeCode: codeOf(type) }],
+  });
+  const { types, matters } = outcomesAll(await imported(admin, await exported(admin)));
+  t.strictSame([types, matters], [['unchanged'], ['unchanged']], 'nothing of the hub’s own file is judged anew');
+  const changed = catalogueFile({ types: [type], matters: [{ ...matter, conditions: note }] });
+  t.match(await admin.post(path, changed), refused('0'), 'what changes is');
 });
 
 await t.test('refusals point into the file', async (t) => {

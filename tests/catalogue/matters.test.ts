@@ -4,6 +4,7 @@ import { catalogued, catalogueOf } from '../../src/catalogue/catalogue.ts';
 import { checkMatterDefinition, type MatterBasis } from '../../src/catalogue/check-matter-definition.ts';
 import { findCircular, unobtainable } from '../../src/catalogue/circular.ts';
 import { judgeConditions } from '../../src/catalogue/judge-conditions.ts';
+import { typesNamedIn } from '../../src/catalogue/material-name.ts';
 import type { MatterCondition, MatterDefinition, MatterRequirement } from '../../src/catalogue/matter.ts';
 import { firstUnmet, isMet, monthsBefore } from '../../src/catalogue/matter-conditions.ts';
 import { exampleMatterDepartments } from '../../src/catalogue/starter-materials.ts';
@@ -342,6 +343,8 @@ const catalogue = catalogueOf(types.map((type) => catalogued({ ...type, version:
 const departments = new Set<string>(Object.values(exampleMatterDepartments));
 const basis: MatterBasis = {
   findType: (code) => catalogue.newest(code)?.type,
+  typesNamed: typesNamedIn(catalogue.types),
+  at: new Date(`${today}T12:00:00Z`),
   isDepartment: (code) => departments.has(code),
   today,
 };
@@ -388,6 +391,10 @@ await t.test('definitions that can never be met are refused with their place', a
   const { alternatives: _none, ...bare } = requirement;
   const at = '/requirements/0/alternatives/0/0';
   const paper = { issuedBy: bilingual('x'), howToObtain: bilingual('x') };
+  const onPaper = (zh: string): MatterDefinition => ({
+    ...school,
+    requirements: [{ ...bare, name: { zh, en: 'x' }, paper }],
+  });
   const cases: [definition: MatterDefinition, ...fault: unknown[]][] = [
     [{ ...school, departmentCode: '11999900100000075E' as never }, 'invalid_uscc', '/departmentCode'],
     [{ ...school, departmentCode: '11999900100000104Q' as never }, 'department_unknown', '/departmentCode'],
@@ -445,13 +452,52 @@ await t.test('definitions that can never be met are refused with their place', a
       'not_of_the_field',
     ],
     [
-      { ...school, produces: [idCard, code(`${exampleDepartments.taxation}999`)] },
+      {
+        ...school,
+        departmentCode: exampleDepartments.publicSecurity as never,
+        produces: [idCard, code(`${exampleDepartments.taxation}999`)],
+      },
       'matter_invalid',
       '/produces/1',
       'type_unknown',
     ],
+    [{ ...school, produces: [idCard] }, 'matter_invalid', '/produces/0', 'not_an_issuer'],
+    [onPaper('居民身份证复印件'), 'matter_invalid', '/requirements/0/paper', 'certificate_exists'],
   ];
   for (const [definition, ...fault] of cases) t.strictSame(faultOf(definition), fault, JSON.stringify(fault));
+});
+
+await t.test('paper for what the catalogue has: whatever form is asked for, and nothing but that', async (t) => {
+  const idCard = types.find(({ name }) => name.zh === '居民身份证');
+  const named = (zh: string, en = 'something else') => basis.typesNamed({ zh, en }).map(({ name }) => name.zh);
+  for (const zh of [
+    '居民身份证',
+    '居民身份证复印件',
+    '居民身份证(正反面复印件)',
+    ' 居民 身份证件 原件及复印件各1份',
+    '居民身份证原件、扫描件',
+    '居民身份证副本',
+  ]) {
+    t.strictSame(named(zh), ['居民身份证'], zh);
+  }
+  t.strictSame(named('营业执照正本或副本'), ['营业执照']);
+  t.strictSame(named('居民户口簿首页和本人页复印件二份'), ['居民户口簿']);
+  for (const en of [
+    'Resident ID card',
+    'Copy of the resident ID card',
+    'Original and copy of your resident ID card',
+    'Certified photocopy of resident ID-card',
+    'resident ID card (copy)',
+  ]) {
+    t.strictSame(named('某某', en), ['居民身份证'], en);
+  }
+  t.strictSame(named('居住证复印件'), ['居住证']);
+  for (const zh of ['居住证明', '居住证明复印件', '复印件', '原件及复印件', '户口迁移证', '居民身份证办理回执']) {
+    t.strictSame(named(zh), [], `${zh} is another thing`);
+  }
+  t.strictSame(named('某某', 'Copy'), []);
+  const retired = typesNamedIn([{ ...(idCard as (typeof types)[number]), note: { state: 'retired' as const } }]);
+  t.strictSame(retired({ zh: '居民身份证', en: '' }), [], 'what is retired supplies nothing');
 });
 
 /** A matter that demands, one requirement each, lists of types, and issues others at its end. */
@@ -505,6 +551,12 @@ await t.test('circular proofs', async (t) => {
   t.equal(found([a, matter('c', [['V']], ['U'])], matter('b', [['U']], ['T'])), undefined, 'U comes from c too');
   const chain = [a, matter('b', [['U']], ['V'])];
   t.strictSame(found(chain, matter('c', [['V+X']], ['T'])), ['c', 0, 'V'], 'three in a circle');
+  const named = (registered: MatterDefinition[], definition: MatterDefinition) =>
+    findCircular(registered, definition)?.matterCodes;
+  t.strictSame(named([...chain, matter('z', [['V']], ['Z'])], matter('c', [['V+X']], ['T'])), ['a', 'b', 'c']);
+  t.strictSame(named([], matter('a', [['T']], ['T'])), ['a']);
+  const long = Array.from({ length: 30 }, (_, i) => matter(`n${i + 10}`, [[`T${i}`]], [`T${i + 1}`]));
+  t.equal(named(long, matter('end', [['T30']], ['T0']))?.length, 20, 'the nearest of a long circle');
   t.equal(found(chain, matter('c', [['V'], ['X', 'V']], [])), undefined, 'who issues nothing closes no circle');
   // A way out is taken away: the new version of c no longer issues U, and a and b are stuck.
   const open = [a, matter('b', [['U']], ['T']), matter('c', [['V']], ['U'])];

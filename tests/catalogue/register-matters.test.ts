@@ -47,11 +47,12 @@ const requires = (...certificateTypeCodes: unknown[]) => [
     alternatives: [certificateTypeCodes.map((certificateTypeCode) => ({ certificateTypeCode }))],
   },
 ];
-/** Two types that nobody uses yet. */
+const allowedIssuers = [{ departmentCode: education }, { departmentCode: housingDepartment }];
+/** Two types that nobody uses yet, for both offices to issue. */
 async function freshTypes(): Promise<[string, string]> {
   const codes: string[] = [];
   for (let i = 0; i < 2; i++) {
-    const type = newType();
+    const type = newType({ allowedIssuers });
     await expectAnswer(admin.post('/v1/certificate-types', type), 201);
     codes.push(String(type['certificateTypeCode']));
   }
@@ -212,6 +213,64 @@ await t.test('refusals', async (t) => {
   logsAreClean(t, world);
 });
 
+await t.test('no office asks on paper for what the catalogue has', async (t) => {
+  const [, photo] = newMatter()['requirements'] as Record<string, unknown>[];
+  const onPaper = (zh: string, en: string) => newMatter({ requirements: [{ ...photo, name: { zh, en } }] });
+  for (const body of [onPaper('居民身份证复印件', 'x'), onPaper('某某', 'Copy of the resident ID card')]) {
+    t.match(await register(school, body), {
+      status: 422,
+      body: {
+        code: 'matter_invalid',
+        context: {
+          pointer: '/requirements/0/paper',
+          rule: 'certificate_exists',
+          certificateTypeCode: demoTypes.residentIdCard,
+        },
+      },
+    });
+  }
+  const proofs = async (of: unknown) =>
+    (await pagesOf<Proof & { candidates?: object }>('/v1/retained-proofs?', 200)).items.filter(
+      ({ matterCode }) => matterCode === of,
+    );
+  const body = onPaper('船员服务簿原件', 'Seaman’s book');
+  const { matterCode } = body;
+  t.notOk((await expectAnswer<{ candidates?: object }>(register(school, body), 201)).candidates);
+  t.match(await proofs(matterCode), [{ requirement: 'photo' }]);
+  t.notOk((await proofs(matterCode))[0]?.candidates);
+  const type = newType({ name: { zh: '船员服务簿', en: 'Service record of a seaman' } });
+  const { certificateTypeCode, name: typeName, ownerDepartmentCode } = type;
+  await expectAnswer(admin.post('/v1/certificate-types', type), 201);
+  const candidate = { certificateTypeCode, name: typeName, ownerDepartmentCode };
+  t.strictSame((await proofs(matterCode))[0]?.candidates, [candidate], 'the type came later, and is named');
+  const listed = await expectAnswer<{ candidates?: object }>(school.get(`/v1/matters/${String(matterCode)}`), 200);
+  t.strictSame(listed.candidates, [{ requirement: 'photo', ...candidate }]);
+  const { status, body: told } = await register(school, { ...body, conditions: name });
+  t.match([status, told], [422, { context: { rule: 'certificate_exists', certificateTypeCode } }], 'the next version');
+  const instead = { ...photo, paper: undefined, alternatives: [[{ certificateTypeCode }]] };
+  await expectAnswer(register(school, { ...body, requirements: [instead] }), 201);
+  t.strictSame(await proofs(matterCode), []);
+});
+
+await t.test('a department says only of its own types that they come out of a matter', async (t) => {
+  const type = newType();
+  const code = String(type['certificateTypeCode']);
+  await expectAnswer(admin.post('/v1/certificate-types', type), 201);
+  const matter = newMatter({ produces: [code] });
+  for (const client of [school, admin]) {
+    const { status, body } = await register(client, matter);
+    t.match([status, body], [422, { context: { pointer: '/produces/0', rule: 'not_an_issuer' } }]);
+  }
+  const issuers = (more: object) => ({ ...type, allowedIssuers: [{ departmentCode: education, ...more }] });
+  await expectAnswer(admin.post('/v1/certificate-types', issuers({ until: '2026-01-01T00:00:00Z' })), 201);
+  t.equal((await register(school, matter)).status, 422, 'not any more');
+  await expectAnswer(admin.post('/v1/certificate-types', issuers({})), 201);
+  await expectAnswer(register(school, matter), 201);
+  await expectAnswer(admin.post('/v1/certificate-types', type), 201);
+  const retiring = admin.post(`/v1/certificate-types/${code}/retirements`, { reason: 'test' });
+  await expectAnswer(retiring, 200);
+});
+
 await t.test('circular proofs: the second of two matters that wait for each other is refused', async (t) => {
   const [one, other] = await freshTypes();
   const first = newMatter({ requirements: requires(one), produces: [other] });
@@ -225,7 +284,11 @@ await t.test('circular proofs: the second of two matters that wait for each othe
   t.equal(status, 422);
   t.match(body, {
     code: 'matter_circular',
-    context: { pointer: '/requirements/0', certificateTypeCodes: [other] },
+    context: {
+      pointer: '/requirements/0',
+      certificateTypeCodes: [other],
+      matterCodes: [first['matterCode'], second['matterCode']].map(String).toSorted(),
+    },
     zh: { title: '循环证明' },
   });
   t.equal((await housing.get(`/v1/matters/${String(second['matterCode'])}`)).status, 404, 'nothing was changed');

@@ -13,6 +13,7 @@ import { canonicalJson } from '../../src/verification/canonical-json.ts';
 import type { JsonObject } from '../../src/verification/encoding.ts';
 
 const today = '2026-11-22';
+const at = new Date(`${today}T12:00:00Z`);
 const police = exampleDepartments.publicSecurity as DepartmentCode;
 const code = `${police}900` as CertificateTypeCode;
 const bilingual = (text: string) => ({ zh: text, en: text });
@@ -177,6 +178,8 @@ await t.test(
     const fields = fc.subarray(['one', 'two', 'three', 'four', 'certificateHolders'], { minLength: 1 });
     const basisOf = (type: CertificateTypeDefinition): MatterBasis => ({
       findType: (asked) => (asked === code ? type : undefined),
+      typesNamed: () => [],
+      at,
       isDepartment: () => true,
       today,
     });
@@ -193,7 +196,7 @@ await t.test(
       fc.property(pair, fc.array(matter, { minLength: 1, maxLength: 3 }), fields, ({ from, to }, matters, granted) => {
         const before = (asked: string) => (asked === code ? from : undefined);
         const after = (asked: string) => (asked === code ? to : undefined);
-        const broken = matterBreaks(matters, { before, after, today });
+        const broken = matterBreaks(matters, { before, after, today, at });
         const grants = grantBreaks(from, to, [{ grantId: 'g', clientId: 'c', fields: granted }]);
         if (broken.length > 0 || grants.length > 0) counts.harmful += 1;
         else counts.harmless += 1;
@@ -234,7 +237,7 @@ await t.test('breaks: which requirement, by which rule; what was unsound before 
     fields: type.fields.filter((each) => each.name !== name),
   });
   const judge = (after: readonly CertificateTypeDefinition[]) =>
-    matterBreaks(matters, { before: find(types), after: find(after), today });
+    matterBreaks(matters, { before: find(types), after: find(after), today, at });
   t.strictSame(judge(types), []);
   const broken = judge(replaced(without('relationshipToHead'), '居民户口簿'));
   t.ok(broken.length > 0);
@@ -246,6 +249,22 @@ await t.test('breaks: which requirement, by which rule; what was unsound before 
     'what it produces counts as well',
   );
   t.ok(retired.every(({ rule }) => rule === 'type_retired'));
+  const [ofOthers] = matters.map((each) => ({
+    ...each,
+    departmentCode: exampleDepartments.taxation as DepartmentCode,
+    produces: [`${police}003` as CertificateTypeCode],
+    requirements: [],
+  }));
+  const retiring = { ...types[2], note: { state: 'retired' } } as CertificateTypeDefinition;
+  const hand = (from: CertificateTypeDefinition | undefined, to: CertificateTypeDefinition | undefined) =>
+    matterBreaks(ofOthers === undefined ? [] : [ofOthers], { before: () => from, after: () => to, today, at });
+  t.strictSame(hand(types[2], retiring), [], 'who may not issue it keeps nobody from retiring it');
+  const shared = {
+    ...(types[2] as CertificateTypeDefinition),
+    allowedIssuers: [{ departmentCode: exampleDepartments.taxation as DepartmentCode }],
+  };
+  t.strictSame(hand(shared, types[2]), [], 'nor does an issuer keep its owner from taking that away');
+  t.match(hand(shared, retiring), [{ pointer: '/produces/0', rule: 'type_retired' }], 'an issuer is asked first');
   const bad = replaced(without('relationshipToHead'), '居民户口簿');
-  t.strictSame(matterBreaks(matters, { before: find(bad), after: find(bad), today }), []);
+  t.strictSame(matterBreaks(matters, { before: find(bad), after: find(bad), today, at }), []);
 });

@@ -42,6 +42,7 @@ const [admin, issuer, grantor, school, stranger, auditor, otherGrantor] = names.
 const civilAffairs = '11999900100000067J';
 const note = { zh: '请改用新字段', en: 'Read the new field' };
 const reason = 'replaced';
+const allowedIssuers = [{ departmentCode: publicSecurity }, { departmentCode: education }];
 
 interface Type {
   readonly version: number;
@@ -261,7 +262,7 @@ await t.test('departments keep to themselves; an administrator hands a type over
 });
 
 await t.test('a matter has to be changed before the type that it asks for', async (t) => {
-  const type = newType();
+  const type = newType({ allowedIssuers });
   await published(type);
   const [asking] = requires(type);
   const matter = newMatter({ requirements: [{ ...asking, declaration: note }], produces: [codeOf(type)] });
@@ -442,7 +443,7 @@ await t.test('under a retired type nothing new begins, and what was sealed stays
 });
 
 await t.test('a retired matter is not checked, demands no paper and holds nobody up', async (t) => {
-  const [one, other] = [newType(), newType()];
+  const [one, other] = [newType({ allowedIssuers }), newType({ allowedIssuers })];
   for (const type of [one, other]) await published(type);
   const matter = newMatter();
   const matterCode = String(matter['matterCode']);
@@ -487,7 +488,7 @@ await t.test('a retired matter is not checked, demands no paper and holds nobody
     'nor does it come back into one',
   );
 
-  const third = newType();
+  const third = newType({ allowedIssuers });
   await published(third);
   const issueIt = newMatter({ produces: [codeOf(third)] });
   const renew = newMatter({ requirements: requires(third), produces: [codeOf(third)] });
