@@ -113,6 +113,7 @@ export const refusalCodes = [
   'matter_circular',
   'matter_retired',
   'party_missing',
+  'parties_equal',
   'demand_unknown',
   'demand_closed',
   'demand_invalid',

@@ -34,6 +34,7 @@ export function* matterFaults(definition: MatterDefinition, basis: MatterBasis):
   if (!isUscc(departmentCode)) yield new Refusal('invalid_uscc', { pointer: '/departmentCode' });
   else if (!basis.isDepartment(departmentCode)) yield new Refusal('department_unknown', { pointer: '/departmentCode' });
   yield* repeated(parties, '/parties');
+  yield* distinctionFaults(parties);
   yield* repeated(requirements, '/requirements');
   for (const [index, requirement] of requirements.entries()) {
     yield* requirementFaults(requirement, `/requirements/${index}`, definition, basis);
@@ -54,6 +55,18 @@ function* repeated(list: readonly { readonly code: string }[], pointer: string):
   for (const [index, { code }] of list.entries()) {
     if (seen.has(code)) yield invalid(`${pointer}/${index}/code`, 'code_repeated');
     seen.add(code);
+  }
+}
+
+function* distinctionFaults(parties: MatterDefinition['parties']): Generator<Refusal, void> {
+  for (const [index, { code, kind, distinctFrom = [] }] of parties.entries()) {
+    for (const [which, named] of distinctFrom.entries()) {
+      const pointer = `/parties/${index}/distinctFrom/${which}`;
+      const other = parties.find((party) => party.code === named);
+      if (other === undefined) yield invalid(pointer, 'party_unknown');
+      else if (named === code) yield invalid(pointer, 'party_itself');
+      else if (other.kind !== kind) yield invalid(pointer, 'party_kind');
+    }
   }
 }
 

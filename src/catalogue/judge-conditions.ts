@@ -1,7 +1,7 @@
 import type { JsonObject } from '../verification/encoding.ts';
 import type { FieldDefinition } from './certificate-type.ts';
 import { type CheckValue, compileFieldSchema } from './field-schema.ts';
-import type { ConditionValue, MatterCondition, MatterParty } from './matter.ts';
+import { areDistinct, type ConditionValue, type MatterCondition, type MatterParty } from './matter.ts';
 import { isMet, monthsBefore, placed, type Unit } from './matter-conditions.ts';
 
 /** What is wrong with a condition: which one, where in it, and which rule it breaks. Never its value. */
@@ -176,17 +176,22 @@ function isPossible(conditions: readonly MatterCondition[], field: Judged, basis
   );
 }
 
-/** One text cannot be the numbers of a person and of an organisation; a list of holders can hold both. */
+/**
+ * One text cannot be the numbers of a person and of an organisation, nor of two parties that have to be distinct; a list of holders can
+ * hold them all.
+ */
 function canBeOnePerson(
   conditions: readonly MatterCondition[],
   { schema }: Judged,
   { parties }: ConditionsBasis,
 ): boolean {
   if (schema['type'] !== 'string') return true;
-  const kinds = conditions
+  const named = conditions
     .filter(({ is }) => is === 'same_as_party')
-    .map(({ party }) => parties.find(({ code }) => code === party)?.kind);
-  return new Set(kinds).size <= 1;
+    .flatMap(({ party }) => parties.find(({ code }) => code === party) ?? []);
+  return named.every((one, i) =>
+    named.slice(i + 1).every((other) => one.kind === other.kind && !areDistinct(one, other)),
+  );
 }
 
 /**

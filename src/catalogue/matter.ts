@@ -6,7 +6,13 @@ export interface MatterParty {
   readonly code: string;
   readonly name: Bilingual;
   readonly kind: 'person' | 'organisation';
+  /** Parties (codes, of the same kind) whose holder has to be somebody else; it holds both ways. */
+  readonly distinctFrom?: readonly string[];
 }
+
+/** Whether the matter says that two parties are not the same holder, whichever of them names the other. */
+export const areDistinct = (one: MatterParty, other: MatterParty): boolean =>
+  one.distinctFrom?.includes(other.code) === true || other.distinctFrom?.includes(one.code) === true;
 
 /** A value of a field that a condition compares with. */
 export type ConditionValue = string | number | boolean;
@@ -90,6 +96,26 @@ export interface Matter extends MatterDefinition {
 export function matterDefinitionOf(matter: Matter): MatterDefinition {
   const { version: _version, createdAt: _at, note: _note, ...definition } = matter;
   return definition;
+}
+
+/**
+ * The first two parties that have to be distinct and are the same holder, in their order. `holders`: the holder behind each party that
+ * is known, by its code, the number in normal form.
+ */
+export function equalParties(
+  { parties }: Pick<MatterDefinition, 'parties'>,
+  holders: ReadonlyMap<string, { readonly type: string; readonly number: string }>,
+): readonly [MatterParty, MatterParty] | undefined {
+  for (const [index, other] of parties.entries()) {
+    const holder = holders.get(other.code);
+    if (holder === undefined) continue;
+    const one = parties.slice(0, index).find((party) => {
+      const same = holders.get(party.code);
+      return areDistinct(party, other) && same?.type === holder.type && same.number === holder.number;
+    });
+    if (one !== undefined) return [one, other];
+  }
+  return undefined;
 }
 
 /** The party whose certificate a material is. Undefined only for a definition that was not checked. */

@@ -18,11 +18,12 @@ export const exampleMatterDepartments: MatterDepartments = {
 
 /** Words in both languages. */
 export const words = (zh: string, en: string): Bilingual => ({ zh, en });
-/** A party that is a person. */
-export const person = (code: string, zh: string, en: string): MatterParty => ({
+/** A party that is a person, and another one than the parties named last. */
+export const person = (code: string, zh: string, en: string, distinctFrom?: readonly string[]): MatterParty => ({
   code,
   name: words(zh, en),
   kind: 'person',
+  ...(distinctFrom !== undefined && { distinctFrom }),
 });
 /** A requirement. */
 export const proof = (

@@ -13,7 +13,7 @@ export const householdRegistration = (departmentCode: DepartmentCode, make: Mate
   ),
   parties: [
     person('applicant', '迁入人(申请人)', 'Who moves (applicant)'),
-    person('host', '接收户户主', 'Head of the household'),
+    person('host', '接收户户主', 'Head of the household', ['applicant']),
   ],
   requirements: [
     identity(

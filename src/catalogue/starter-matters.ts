@@ -11,15 +11,24 @@ import {
 } from './starter-materials.ts';
 import { exitEntry, householdRegistration } from './starter-matters-police.ts';
 
+/** Six years old on the day, and not older than sixteen: whoever turns sixteen on it is still let in. */
+const schoolAge = [
+  { field: 'birthDate', is: 'at_most', monthsBefore: 72 },
+  { field: 'birthDate', is: 'at_least', monthsBefore: 192 },
+] as const;
+
 const schoolEnrolment = (departmentCode: DepartmentCode, make: Materials): MatterDefinition => ({
   matterCode: 'school-enrolment',
   name: words('义务教育入学', 'Enrolment in compulsory education'),
   departmentCode,
   conditions: words(
-    '年满六周岁、监护人在本市居住的适龄儿童',
-    'Children who are six years old and whose guardian lives in the city',
+    '年满六周岁、未满十六周岁,监护人在本市居住的适龄儿童、少年',
+    'Children from six to sixteen years of age whose guardian lives in the city',
   ),
-  parties: [person('guardian', '监护人(申请人)', 'Guardian (applicant)'), person('child', '入学儿童', 'Child')],
+  parties: [
+    person('guardian', '监护人(申请人)', 'Guardian (applicant)'),
+    person('child', '入学儿童', 'Child', ['guardian']),
+  ],
   requirements: [
     identity(make.idCard({ fields: ['name', 'idNumber'] }), words('监护人身份', 'Identity of the guardian')),
     proof(
@@ -43,20 +52,15 @@ const schoolEnrolment = (departmentCode: DepartmentCode, make: Materials): Matte
     ),
     proof(
       'age',
-      words('年满六周岁', 'Six years of age'),
+      words('义务教育年龄(六周岁至十六周岁)', 'Age of compulsory education (six to sixteen years)'),
       words(
-        '《中华人民共和国义务教育法》关于年满六周岁的儿童入学的规定',
-        'The Compulsory Education Law, on the enrolment of children who are six years old',
+        '《中华人民共和国义务教育法》关于适龄儿童、少年和年满六周岁的儿童入学的规定',
+        'The Compulsory Education Law, on children of school age and the enrolment of those who are six years old',
       ),
       {
         alternatives: [
-          [
-            make.householdRegister({
-              of: 'child',
-              conditions: [{ field: 'birthDate', is: 'at_most', monthsBefore: 72 }],
-            }),
-          ],
-          [make.idCard({ of: 'child', conditions: [{ field: 'birthDate', is: 'at_most', monthsBefore: 72 }] })],
+          [make.householdRegister({ of: 'child', conditions: schoolAge })],
+          [make.idCard({ of: 'child', conditions: schoolAge })],
         ],
       },
     ),

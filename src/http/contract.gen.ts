@@ -1793,7 +1793,7 @@ export interface components {
             error_description?: string;
         };
         /** @enum {string} */
-        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_retired" | "draft_unknown" | "draft_outdated" | "hub_must_publish" | "change_breaks" | "catalogue_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "holder_code_invalid" | "holder_code_unknown" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "matter_retired" | "party_missing" | "requirement_unknown" | "paper_demand_unknown" | "paper_demand_closed" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "feedback_unknown" | "feedback_invalid" | "feedback_exists" | "feedback_closed" | "feedback_not_mended" | "certificate_in_force" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
+        ProblemCode: "invalid_client" | "invalid_request" | "unsupported_grant_type" | "token_missing" | "token_invalid" | "token_expired" | "client_disabled" | "role_required" | "malformed_json" | "duplicate_key" | "forbidden_character" | "body_too_large" | "unsupported_media_type" | "unsupported_content_encoding" | "contract_violation" | "number_for_identifier" | "purpose_missing" | "not_found" | "method_not_allowed" | "malformed_request" | "header_too_large" | "request_timeout" | "rate_limited" | "invalid_id_number" | "invalid_uscc" | "invalid_certificate_identifier" | "invalid_certificate_type_code" | "invalid_holder_type" | "idempotency_key_missing" | "idempotency_conflict" | "idempotency_in_flight" | "department_unknown" | "department_exists" | "client_unknown" | "client_exists" | "client_key_unknown" | "client_key_invalid" | "client_key_exists" | "seal_x509_invalid" | "seal_x509_exists" | "seal_x509_unknown" | "trust_root_invalid" | "trust_root_exists" | "certificate_type_exists" | "certificate_type_invalid" | "certificate_type_retired" | "draft_unknown" | "draft_outdated" | "hub_must_publish" | "change_breaks" | "catalogue_invalid" | "certificate_type_unknown" | "type_not_allowed" | "holder_kind_mismatch" | "holder_count_mismatch" | "holder_duplicate" | "field_unknown" | "field_missing" | "field_invalid" | "dates_out_of_order" | "validity_mismatch" | "certificate_unknown" | "certificate_exists" | "version_outdated" | "identifier_mismatch" | "wrong_department" | "review_required" | "reason_missing" | "reviewer_must_differ" | "revocation_reason_missing" | "wrong_state" | "seal_key_missing" | "seal_key_expired" | "sealed_certificate_invalid" | "status_list_unknown" | "grant_unknown" | "grant_invalid" | "grant_required" | "grant_expired" | "grant_revoked" | "secrecy_not_granted" | "grant_suspended" | "application_unknown" | "application_closed" | "application_exists" | "decider_must_differ" | "decision_wider" | "ticket_required" | "ticket_unknown" | "ticket_expired" | "ticket_used_up" | "ticket_mismatch" | "ticket_invalid" | "statement_invalid" | "statement_replayed" | "holder_code_invalid" | "holder_code_unknown" | "matter_unknown" | "matter_exists" | "matter_invalid" | "matter_circular" | "matter_retired" | "party_missing" | "parties_equal" | "requirement_unknown" | "paper_demand_unknown" | "paper_demand_closed" | "demand_unknown" | "demand_closed" | "demand_invalid" | "quota_exceeded" | "holder_or_identifier_required" | "record_unknown" | "release_invalid" | "feedback_unknown" | "feedback_invalid" | "feedback_exists" | "feedback_closed" | "feedback_not_mended" | "certificate_in_force" | "erasure_unknown" | "erasure_target_invalid" | "erasure_closed" | "approver_must_differ" | "erasure_not_approved" | "erasure_not_published" | "retention_not_over" | "month_not_sealed" | "question_invalid" | "range_invalid" | "range_too_long" | "search_too_broad" | "export_too_large" | "log_empty" | "range_not_covered" | "not_in_log_yet" | "stored_data_tampered" | "database_unavailable" | "record_unavailable" | "log_unwitnessed" | "shutting_down" | "internal_error";
         Health: {
             /** @enum {string} */
             status: "ok" | "failing";
@@ -2614,6 +2614,14 @@ export interface components {
             /** @description A declaration in these words may stand in its place (告知承诺). */
             declaration?: components["schemas"]["LongBilingual"];
         };
+        MatterParty: {
+            code: components["schemas"]["PartyCode"];
+            name: components["schemas"]["Bilingual"];
+            /** @enum {string} */
+            kind: "person" | "organisation";
+            /** @description Other parties of the matter, of the same kind, whose holder has to be somebody else. Naming it at one of the two is enough; a check of the matter with the same holder for both is refused (`parties_equal`) before anything is looked up. */
+            distinctFrom?: components["schemas"]["PartyCode"][];
+        };
         MatterDefinition: {
             matterCode: components["schemas"]["MatterCode"];
             name: components["schemas"]["Bilingual"];
@@ -2622,12 +2630,7 @@ export interface components {
             /** @description Who may apply, in words. */
             conditions?: components["schemas"]["LongBilingual"];
             /** @description The applicant first. */
-            parties: {
-                code: components["schemas"]["PartyCode"];
-                name: components["schemas"]["Bilingual"];
-                /** @enum {string} */
-                kind: "person" | "organisation";
-            }[];
+            parties: components["schemas"]["MatterParty"][];
             requirements: components["schemas"]["MatterRequirement"][];
             /** @description Certificate types that are issued at its end, by the department that handles it. */
             produces?: components["schemas"]["CertificateTypeCode"][];
@@ -2640,12 +2643,7 @@ export interface components {
             /** @description Who may apply, in words. */
             conditions?: components["schemas"]["LongBilingual"];
             /** @description The applicant first. */
-            parties: {
-                code: components["schemas"]["PartyCode"];
-                name: components["schemas"]["Bilingual"];
-                /** @enum {string} */
-                kind: "person" | "organisation";
-            }[];
+            parties: components["schemas"]["MatterParty"][];
             requirements: components["schemas"]["MatterRequirement"][];
             /** @description Certificate types that are issued at its end. */
             produces?: components["schemas"]["CertificateTypeCode"][];

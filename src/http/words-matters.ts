@@ -62,4 +62,13 @@ export const mattersWords = {
     },
     next: { en: 'Give the parties that the matter names.', zh: '请按事项所列当事人提供。' },
   },
+  parties_equal: {
+    status: 422,
+    title: { en: 'Parties are the same holder', zh: '当事人不得为同一主体' },
+    detail: {
+      en: 'Two parties of the matter were given the same holder, and the matter says that they are not the same; context.pointer and context.distinctFrom name them.',
+      zh: '事项规定不得为同一主体的两方当事人，所填持证主体相同；context.pointer 和 context.distinctFrom 指明是哪两方。',
+    },
+    next: { en: 'Give each of the two parties its own holder.', zh: '请分别填写两方当事人各自的持证主体。' },
+  },
 } as const satisfies Record<string, ProblemWords>;

@@ -87,8 +87,8 @@ type Decision =
  * would satisfy it. Every lookup is recorded as one; the check has a record beside them, written before anything is answered or refused.
  * All its lookups under one ticket together take one use of it, when everything is gathered: of every ticket that something was looked up
  * under, or of none, so that a check that is refused uses none up and of two at once exactly one is answered.
- * @throws RecordedRefusal `matter_unknown`, `matter_invalid`, `party_missing` and what is wrong with a holder; whatever refuses a lookup
- * but its quota, above all a ticket. `record_unavailable` or `database_unavailable` when nothing could be recorded or read.
+ * @throws RecordedRefusal `matter_unknown`, `matter_invalid`, `party_missing`, `parties_equal` and what is wrong with a holder; whatever refuses
+ * a lookup but its quota, above all a ticket. `record_unavailable` or `database_unavailable` when nothing could be recorded or read.
  */
 export async function checkMatter(deps: CheckMatterDeps, input: MatterCheckInput, call: Call): Promise<MatterCheck> {
   const decision = await decide(deps, input, call);

@@ -1,4 +1,4 @@
-import type { Matter } from '../catalogue/matter.ts';
+import { equalParties, type Matter } from '../catalogue/matter.ts';
 import { Refusal } from '../errors.ts';
 import { checkHolder, type Holder, holderKind } from '../verification/identifiers.ts';
 
@@ -6,8 +6,9 @@ import { checkHolder, type Holder, holderKind } from '../verification/identifier
 export type Parties = ReadonlyMap<string, Holder>;
 
 /**
- * Checks that every party of the matter has a holder of its kind, with right check digits, and that there is nobody else.
- * @throws Refusal `party_missing`, `invalid_holder_type`, `invalid_id_number`, `invalid_uscc` with a pointer
+ * Checks that every party of the matter has a holder of its kind, with right check digits, that there is nobody else, and
+ * that those are distinct who have to be.
+ * @throws Refusal `party_missing`, `parties_equal`, `invalid_holder_type`, `invalid_id_number`, `invalid_uscc` with a pointer
  */
 export function checkParties(
   matter: Pick<Matter, 'parties'>,
@@ -32,5 +33,10 @@ export function checkParties(
   }
   // The name is the caller's own text and could be a person's, so it is not repeated.
   if (unchecked.size > parties.size) throw new Refusal('party_missing', { pointer: '/parties/*', rule: 'unknown' });
+  const equal = equalParties(matter, parties);
+  if (equal !== undefined) {
+    const [one, other] = equal;
+    throw new Refusal('parties_equal', { pointer: `/parties/${other.code}`, distinctFrom: one.code });
+  }
   return parties;
 }

@@ -1,4 +1,4 @@
-import { type Matter, type MatterRequirement, partyOf } from '../catalogue/matter.ts';
+import { equalParties, type Matter, type MatterRequirement, partyOf } from '../catalogue/matter.ts';
 import { Refusal } from '../errors.ts';
 import { checkHolder, type Holder, holderKind } from '../verification/identifiers.ts';
 
@@ -24,8 +24,9 @@ export interface PartiesGiven {
 }
 
 /**
- * The parties that were named, as the matter knows them: right check digits, the right kind, nobody else.
- * @throws Refusal `party_missing` and what is wrong with a holder, with a pointer
+ * The parties that were named, as the matter knows them: right check digits, the right kind, nobody else, and those
+ * distinct who have to be.
+ * @throws Refusal `party_missing`, `parties_equal` and what is wrong with a holder, with a pointer
  */
 export function checkedParties({ matter, given }: PartiesGiven): Readonly<Record<string, Holder>> {
   const checked = Object.entries(given).map(([code, unchecked]): readonly [string, Holder] => {
@@ -41,6 +42,11 @@ export function checkedParties({ matter, given }: PartiesGiven): Readonly<Record
     }
     return [code, holder];
   });
+  const equal = matter && equalParties(matter, new Map(checked));
+  if (equal !== undefined) {
+    const [one, other] = equal;
+    throw new Refusal('parties_equal', { pointer: `/parties/${other.code}`, distinctFrom: one.code });
+  }
   return Object.fromEntries(checked);
 }
 

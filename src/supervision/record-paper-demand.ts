@@ -48,7 +48,7 @@ export interface PaperDemandInput {
  * Puts on file that an office asked for paper: by the office itself, or reported by a portal, and then the office has to answer. Judged
  * before the transaction; who records it learns nothing of that, and is answered and refused the same whatever certificates there are.
  * @throws Refusal `contract_violation` (a part that an office or a portal has to send, or must not), `department_unknown`,
- * `requirement_unknown`, `party_missing` and what is wrong with a holder
+ * `requirement_unknown`, `party_missing`, `parties_equal` and what is wrong with a holder
  */
 export async function recordPaperDemand(
   deps: RecordPaperDemandDeps,

@@ -5,7 +5,13 @@ import { checkMatterDefinition, type MatterBasis } from '../../src/catalogue/che
 import { findCircular, unobtainable } from '../../src/catalogue/circular.ts';
 import { judgeConditions } from '../../src/catalogue/judge-conditions.ts';
 import { typesNamedIn } from '../../src/catalogue/material-name.ts';
-import type { MatterCondition, MatterDefinition, MatterRequirement } from '../../src/catalogue/matter.ts';
+import {
+  equalParties,
+  type MatterCondition,
+  type MatterDefinition,
+  type MatterParty,
+  type MatterRequirement,
+} from '../../src/catalogue/matter.ts';
 import { firstUnmet, isMet, monthsBefore } from '../../src/catalogue/matter-conditions.ts';
 import { exampleMatterDepartments } from '../../src/catalogue/starter-materials.ts';
 import { starterMatters } from '../../src/catalogue/starter-matters.ts';
@@ -88,6 +94,7 @@ const judge = (schema: JsonObject, conditions: readonly Omit<MatterCondition, 'f
         { code: 'applicant', name: bilingual('a'), kind: 'person' },
         { code: 'guardian', name: bilingual('g'), kind: 'person' },
         { code: 'employer', name: bilingual('e'), kind: 'organisation' },
+        { code: 'witness', name: bilingual('w'), kind: 'person', distinctFrom: ['applicant'] },
       ],
       today,
     },
@@ -145,6 +152,13 @@ await t.test('conditions that can never be met are refused with their place', as
       idNumber,
       [
         { is: 'same_as_party', party: 'applicant' },
+        { is: 'same_as_party', party: 'guardian' },
+      ],
+    ],
+    [
+      idNumber,
+      [
+        { is: 'same_as_party', party: 'witness' },
         { is: 'same_as_party', party: 'guardian' },
       ],
     ],
@@ -220,6 +234,16 @@ await t.test('conditions that can never be met are refused with their place', as
       [
         { is: 'same_as_party', party: 'applicant' },
         { is: 'same_as_party', party: 'employer' },
+      ],
+      1,
+      '',
+      'contradiction',
+    ],
+    [
+      idNumber,
+      [
+        { is: 'same_as_party', party: 'applicant' },
+        { is: 'same_as_party', party: 'witness' },
       ],
       1,
       '',
@@ -377,6 +401,65 @@ await t.test('the four starter matters are sound, and none stands in the way of 
   t.ok(all.every(({ legalGround }) => legalGround.zh.length > 5));
 });
 
+await t.test('the starter matters: nobody is their own child or spouse, and a child is of school age', (t) => {
+  const twice = matters.flatMap((definition) => {
+    const equal = equalParties(definition, new Map(definition.parties.map(({ code }) => [code, person])));
+    return equal === undefined ? [] : [[definition.matterCode, ...equal.map(({ code }) => code)]];
+  });
+  t.strictSame(twice, [
+    ['school-enrolment', 'guardian', 'child'],
+    ['household-registration', 'applicant', 'host'],
+  ]);
+  const lists = matters[0]?.requirements.find(({ code }) => code === 'age')?.alternatives ?? [];
+  t.equal(lists.length, 2);
+  const ages = {
+    '2020-11-23': false,
+    '2020-11-22': true,
+    '2010-11-22': true,
+    '2010-11-21': false,
+    '1990-01-01': false,
+  };
+  for (const { conditions = [] } of lists.flat()) {
+    for (const [birthDate, isOfAge] of Object.entries(ages)) {
+      t.equal(firstUnmet(conditions, { birthDate }, asked) === undefined, isOfAge, birthDate);
+    }
+  }
+  t.end();
+});
+
+await t.test('parties that have to be distinct are, whichever of them says so, and no others', (t) => {
+  const codes = ['a', 'b', 'c', 'd'] as const;
+  const code = fc.constantFrom(...codes);
+  const sketch = fc.record({
+    pairs: fc.array(fc.tuple(code, code), { maxLength: 4 }),
+    who: fc.tuple(...codes.map(() => fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }))),
+  });
+  let found = 0;
+  fc.assert(
+    fc.property(sketch, ({ pairs, who }) => {
+      const parties = codes.map((each): MatterParty => {
+        const distinctFrom = pairs.filter(([from, to]) => from === each && to !== each).map(([, to]) => to);
+        return { code: each, name: bilingual(each), kind: 'person', ...(distinctFrom.length > 0 && { distinctFrom }) };
+      });
+      const known = codes.flatMap((each, i) => {
+        const number = who[i];
+        return number === undefined ? [] : [[each, { type: '111', number: String(number) }] as const];
+      });
+      const holders = new Map<string, { type: string; number: string }>(known);
+      const clashes = pairs.filter(
+        ([from, to]) => from !== to && holders.get(from)?.number === holders.get(to)?.number,
+      );
+      const real = clashes.filter(([from]) => holders.has(from)).map((pair) => pair.toSorted().join());
+      const equal = equalParties({ parties }, holders)?.map((party) => party.code);
+      if (equal !== undefined) found += 1;
+      return equal === undefined ? real.length === 0 : real.includes(equal.join());
+    }),
+    options,
+  );
+  t.ok(found > 30, String(found));
+  t.end();
+});
+
 await t.test('definitions that can never be met are refused with their place', async (t) => {
   const [school] = matters;
   const [requirement] = school?.requirements ?? [];
@@ -404,6 +487,18 @@ await t.test('definitions that can never be met are refused with their place', a
       '/parties/2/code',
       'code_repeated',
     ],
+    ...(
+      [
+        [['guardian', 'nobody'], '/parties/1/distinctFrom/1', 'party_unknown'],
+        [['child'], '/parties/1/distinctFrom/0', 'party_itself'],
+        [['firm'], '/parties/1/distinctFrom/0', 'party_kind'],
+      ] as const
+    ).map(([distinctFrom, ...fault]): [MatterDefinition, ...unknown[]] => {
+      const [guardian, child] = school.parties;
+      const firm = { code: 'firm', name: bilingual('firm'), kind: 'organisation' } as const;
+      if (guardian === undefined || child === undefined) throw new Error('no parties');
+      return [{ ...school, parties: [guardian, { ...child, distinctFrom }, firm] }, 'matter_invalid', ...fault];
+    }),
     [
       { ...school, requirements: [requirement, requirement] },
       'matter_invalid',

@@ -553,6 +553,38 @@ await t.test('refuses what does not fit the matter, and records it', async (t) =
   t.match(await fresh(), [{ action: 'checkMatter', outcome: 'refused', code: 'matter_unknown' }]);
 });
 
+await t.test('nobody enrols as their own child, and nothing is looked up to find out', async (t) => {
+  const school = 'school-enrolment';
+  const adult = somebody();
+  await Promise.all([allow(hub, school, { fields: ['name', 'idNumber', 'birthDate'] }), put(cardOf(adult))]);
+  await fresh();
+  const { idNumber } = adult;
+  const guardian = holder(adult);
+  const reply = await post(hub, school, {}, { parties: { guardian, child: guardian } });
+  t.match(
+    [reply.status, problemOf(reply)],
+    [422, { code: 'parties_equal', context: { pointer: '/parties/child', distinctFrom: 'guardian' } }],
+  );
+  t.notMatch(JSON.stringify(reply.body), idNumber);
+  t.match(await fresh(), [{ action: 'checkMatter', outcome: 'refused', code: 'parties_equal' }], 'no lookup');
+  const small = { ...guardian, number: idNumber.toLowerCase() };
+  t.equal(problemOf(await post(hub, school, {}, { parties: { guardian, child: small } })).code, 'parties_equal');
+  const { status } = await post(hub, school, {}, { parties: { guardian, child: holder(somebody()) } });
+  t.equal(status, 200, 'a matter without the rule, or two people, are checked');
+  const matterCode = await matterOf(hub, [requirement('paper', onPaper)]);
+  t.equal((await post(hub, matterCode, { applicant: adult, child: adult })).status, 200);
+});
+
+await t.test('an adult is not of school age', async (t) => {
+  const [guardian, adult] = [somebody(), somebody()];
+  await put(cardOf(adult));
+  const parties = { guardian: holder(guardian), child: holder(adult) };
+  const { body } = await post(hub, 'school-enrolment', {}, { parties });
+  const age = (body as Check).requirements.find(({ code }) => code === 'age');
+  t.match(age?.outcome, /permission_needed|to_supply/);
+  t.match(age?.reasons, [{}, { code: 'condition_not_met', field: 'birthDate' }]);
+});
+
 await t.test('a row that was written past the hub fails the whole check', async (t) => {
   const matterCode = await matterOf(hub, [
     requirement('identity', { alternatives: [[card]] }),

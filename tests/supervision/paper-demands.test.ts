@@ -505,7 +505,7 @@ await t.test('invariant 8: a retried request has one effect and one answer', asy
   const person = somebody();
   await put(cardOf(person).body);
   const holder = holderOf(person);
-  const body = newPaperDemand({ parties: { guardian: holder, child: holder } });
+  const body = newPaperDemand({ parties: { guardian: holder } });
   const before = (await rows()) as Record<string, number>;
   const key = randomUUID();
   const [first, second] = [await school.post(demands, body, key), await school.post(demands, body, key)];
@@ -724,6 +724,11 @@ await t.test('bad demands are refused, on record, and nothing is kept of them', 
     422,
     'party_missing',
     '/parties/guardian',
+  ]);
+  await wrong('a person as their own child', { parties: { guardian, child: guardian } }, [
+    422,
+    'parties_equal',
+    '/parties/child',
   ]);
   await wrong('a company for a person', { parties: { guardian: { type: '001', number: '91999900MA00000A0R' } } }, [
     422,
