@@ -2918,12 +2918,20 @@ export interface components {
             /** @description The answers in `evidence` that it rests on. */
             recordIds: string[];
         };
+        NoticeDepartment: {
+            departmentCode: components["schemas"]["DepartmentCode"];
+            name: components["schemas"]["Bilingual"];
+        };
         /** @description The one-time notice of everything that is missing (补正材料通知书). It names parties, certificate types and fields, never a person or a value. What a grant would open, or its issuer has not sealed yet, is not asked of the person and not in it. */
         MatterNotice: {
             /** @description Its number; it names the record of the check. */
             number: string;
             /** Format: date */
             date: string;
+            /** @description The department of the client that made the check (出具部门), whoever handles the matter. */
+            issuedBy: components["schemas"]["NoticeDepartment"];
+            /** @description The department that handles the matter (事项主管部门) where it is another. */
+            competentDepartment?: components["schemas"]["NoticeDepartment"];
             items: {
                 requirement: string;
                 name: components["schemas"]["Bilingual"];

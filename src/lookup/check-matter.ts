@@ -98,6 +98,7 @@ export async function checkMatter(deps: CheckMatterDeps, input: MatterCheckInput
   const { decided } = decision;
   const notice = noticeOf({
     ...decided,
+    issuedBy: call.caller.department,
     caseNumber: input.caseNumber,
     recordId: receipt.recordId,
     today: dayOf(call.at, deps.cityTimeZone),
@@ -211,6 +212,7 @@ function entryOf(input: MatterCheckInput, decision: Decision, { caller, requestI
     scope: {
       matterCode: input.matterCode,
       version: matter?.version ?? null,
+      matterDepartmentCode: matter?.departmentCode ?? null,
       date: date ?? null,
       requirements: decision.ok ? decision.decided.findings.map(toldOf) : null,
       lookups: looked.map((each) => (each.ok ? each.answer.receipt.recordId : each.recordId)),

@@ -13,11 +13,21 @@ export interface NoticeItem {
   readonly until?: string;
 }
 
+/** A department that a notice names. */
+export interface NoticeDepartment {
+  readonly departmentCode: string;
+  readonly name: Bilingual;
+}
+
 /** The one-time notice of everything that is missing (补正材料通知书). */
 export interface Notice {
   /** Names the record of the check. */
   readonly number: string;
   readonly date: string;
+  /** Whose system made the check (出具部门). */
+  readonly issuedBy: NoticeDepartment;
+  /** The department of the matter where it is another (事项主管部门). */
+  readonly competentDepartment?: NoticeDepartment;
   readonly items: readonly NoticeItem[];
   readonly text: Bilingual;
 }
@@ -26,6 +36,8 @@ export interface Notice {
 export interface NoticeInput {
   readonly matter: Matter;
   readonly findings: readonly Finding[];
+  /** The department (code) of the calling system. */
+  readonly issuedBy: string;
   readonly names: MatterNames;
   readonly caseNumber: string;
   /** Record of the check. */
@@ -48,12 +60,14 @@ export function noticeOf(input: NoticeInput): Notice | undefined {
   const missing = input.findings.filter(isMissing);
   if (missing.length === 0) return undefined;
   const lines = missing.map((finding) => ({ finding, item: itemOf(finding, input) }));
+  const heads = departmentsOf(input);
   const number = `BZ-${input.today.replaceAll('-', '')}-${input.recordId}`;
   return {
     number,
     date: input.today,
+    ...heads,
     items: lines.map(({ item }) => item),
-    text: { zh: chinese(number, lines, input), en: english(number, lines, input) },
+    text: { zh: chinese({ number, ...heads }, lines, input), en: english({ number, ...heads }, lines, input) },
   };
 }
 
@@ -73,6 +87,18 @@ function itemOf({ requirement, missing, outcome, declaration, until }: Missing, 
     what: { zh: `${what.zh}${instead.zh}`, en: `${what.en}${instead.en}` },
     ...(until !== undefined && { until }),
   };
+}
+
+type Head = Pick<Notice, 'number' | 'issuedBy' | 'competentDepartment'>;
+
+/** Who checks issues the notice: a hall that takes in the matters of others does not write in their name. */
+function departmentsOf({ matter, issuedBy, names }: NoticeInput): Omit<Head, 'number'> {
+  const named = (departmentCode: string): NoticeDepartment => ({
+    departmentCode,
+    name: names.department(departmentCode) ?? { zh: departmentCode, en: departmentCode },
+  });
+  const isOther = matter.departmentCode !== issuedBy;
+  return { issuedBy: named(issuedBy), ...(isOther && { competentDepartment: named(matter.departmentCode) }) };
 }
 
 interface Line {
@@ -98,8 +124,9 @@ function sections(
     .map((section, i) => write(headings[section.outcome], i, section.lines));
 }
 
-function chinese(number: string, lines: readonly Line[], input: NoticeInput): string {
+function chinese(head: Head, lines: readonly Line[], input: NoticeInput): string {
   const { matter, today } = input;
+  const { competentDepartment: competent } = head;
   const parts = sections(lines, (heading, i, those) =>
     [
       `${ordinals[i]}、${heading.zh}`,
@@ -114,7 +141,7 @@ function chinese(number: string, lines: readonly Line[], input: NoticeInput): st
   );
   return [
     '补正材料通知书',
-    `编号：${number}`,
+    `编号：${head.number}`,
     `办理事项：${matter.name.zh}（${matter.matterCode}）`,
     `办件编号：${oneLine(input.caseNumber)}`,
     '',
@@ -125,13 +152,15 @@ function chinese(number: string, lines: readonly Line[], input: NoticeInput): st
     `补正期限：${lines.some(({ item }) => item.until !== undefined) ? '注明期限的，请于期限届满前补交；未注明期限的' : '未另行规定期限，上述材料'}，补齐后即予受理。`,
     '能够通过电子证照共享核验的材料，无须再提交纸质件。对本通知有异议的，可向出具部门提出。',
     '',
-    `出具部门：${departmentOf(input).zh}`,
+    `出具部门：${oneLine(head.issuedBy.name.zh)}`,
+    ...(competent === undefined ? [] : [`事项主管部门：${oneLine(competent.name.zh)}`]),
     `日期：${chineseDay(today)}`,
   ].join('\n');
 }
 
-function english(number: string, lines: readonly Line[], input: NoticeInput): string {
+function english(head: Head, lines: readonly Line[], input: NoticeInput): string {
   const { matter, today } = input;
+  const { competentDepartment: competent } = head;
   const parts = sections(lines, (heading, i, those) =>
     [
       `${i + 1}. ${heading.en}`,
@@ -147,7 +176,7 @@ function english(number: string, lines: readonly Line[], input: NoticeInput): st
   const dated = lines.some(({ item }) => item.until !== undefined);
   return [
     'Notice of material to be supplied',
-    `Number: ${number}`,
+    `Number: ${head.number}`,
     `Matter: ${matter.name.en} (${matter.matterCode})`,
     `Case: ${oneLine(input.caseNumber)}`,
     '',
@@ -160,13 +189,11 @@ function english(number: string, lines: readonly Line[], input: NoticeInput): st
       : 'Time for supply: no day is set; the application is accepted as soon as the material is complete.',
     'What can be checked through shared electronic certificates need not be supplied on paper. Objections to this notice may be raised with the issuing department.',
     '',
-    `Issued by: ${departmentOf(input).en}`,
+    `Issued by: ${oneLine(head.issuedBy.name.en)}`,
+    ...(competent === undefined ? [] : [`Competent for the matter: ${oneLine(competent.name.en)}`]),
     `Date: ${today}`,
   ].join('\n');
 }
-
-const departmentOf = ({ matter, names }: NoticeInput): Bilingual =>
-  names.department(matter.departmentCode) ?? { zh: matter.departmentCode, en: matter.departmentCode };
 
 /** A caller's text must not write lines of its own into the notice. */
 const oneLine = (text: string): string => text.replace(/[\s\p{C}]+/gu, ' ').trim();

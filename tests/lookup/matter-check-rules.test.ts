@@ -249,7 +249,14 @@ await t.test('words: every reason has them in both languages, within the bounds 
 
 await t.test('notice: nothing for what is not the person’s affair, one line of a case number', async (t) => {
   const open = { requirement: requirementWith(), reasons: [], recordIds: [], missing: [] };
-  const input = { matter, names, caseNumber: 'CASE\n出具部门：别人', recordId: 'r-1', today: '2026-11-22' };
+  const input = {
+    matter,
+    names,
+    issuedBy: 'dept',
+    caseNumber: 'CASE\n出具部门：别人',
+    recordId: 'r-1',
+    today: '2026-11-22',
+  };
   t.equal(
     noticeOf({
       ...input,
@@ -275,4 +282,7 @@ await t.test('notice: nothing for what is not the person’s affair, one line of
   t.equal(notice?.items.length, 1);
   t.match(notice?.number, /r-1/);
   t.equal(notice?.text.zh.split('\n').filter((line) => line.startsWith('出具部门')).length, 1, 'nobody else signs');
+  t.strictSame(notice?.issuedBy, { departmentCode: 'dept', name: bilingual('department dept') });
+  t.equal(notice?.competentDepartment, undefined);
+  t.notMatch(notice?.text.zh, /事项主管部门/);
 });

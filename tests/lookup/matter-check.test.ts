@@ -46,6 +46,8 @@ interface Check {
   notice?: {
     number: string;
     date: string;
+    issuedBy: { departmentCode: string };
+    competentDepartment?: { departmentCode: string };
     items: { requirement: string; what: { zh: string; en: string }; until?: string }[];
     text: { zh: string; en: string };
   };
@@ -493,6 +495,29 @@ await t.test('what the matter allows, and the notice that names everything', asy
   const accepted = await check(hub, lenient, {});
   t.equal(accepted.complete, true, 'what may follow does not keep anybody from beginning');
   t.equal(accepted.notice?.items.length, 1);
+});
+
+await t.test('a notice is issued by whoever checks, and names whose matter it is', async (t) => {
+  const matterCode = await matterOf(hub, [requirement('paper', onPaper)]);
+  const own = (await check(hub, matterCode, {})).notice;
+  t.match(own, { issuedBy: { departmentCode: '11999900100000075D', name: { zh: '示范市教育局' } } });
+  t.equal(own?.competentDepartment, undefined);
+  const client = clients('housing-allocation');
+  const { recordId, notice } = await check(hub, matterCode, { client });
+  t.match(notice, {
+    issuedBy: { departmentCode: '119999001000000838' },
+    competentDepartment: { departmentCode: '11999900100000075D', name: { zh: '示范市教育局' } },
+  });
+  const { issuedBy } = notice as unknown as { issuedBy: { name: { zh: string; en: string } } };
+  const { zh = '', en = '' } = notice?.text ?? {};
+  t.ok(zh.includes(`\n出具部门：${issuedBy.name.zh}\n事项主管部门：示范市教育局\n`), zh);
+  t.ok(en.includes(`\nIssued by: ${issuedBy.name.en}\nCompetent for the matter: `), en);
+  t.not(issuedBy.name.zh, '示范市教育局');
+  const { records } = await proveStore(hub.db, exampleKeys);
+  t.match(records.find((record) => record.recordId === recordId)?.body, {
+    caller: { department: '119999001000000838' },
+    scope: { matterDepartmentCode: '11999900100000075D' },
+  });
 });
 
 await t.test('quota: used up is said, and is no fault of the check', async (t) => {
