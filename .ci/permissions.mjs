@@ -53,10 +53,11 @@ Made from \`certhub.yaml\` by \`npm run gen\`; a test asks every cell of a runni
 - \`all\`: whatever client and department it concerns.
 - \`own client\`: only what belongs to the calling client: its grants, applications, tickets, reports and records, and what its grants open.
 - \`own department\`: only what the department of the calling client answers for: certificates it issues and reports about them, certificate
-  types that it owns with their grants and applications, matters that it handles, demands that it has or should meet.
+  types that it owns with their grants and applications, matters that it handles, demands that it has or should meet, paper that it
+  demands.
 - \`other clients\`, \`other departments\`: only what somebody else asked for; nobody decides on a request of their own.
 - \`else\`: what is told of everything else: a problem code, the same for what is not there at all where it stands after \`own\`, or
-  \`nothing\`, where it is left out of the answer.
+  \`nothing\`, where it is left out of the answer, or where no request can name it.
 
 | operation | request | ${roles.join(' | ')} |
 |${' --- |'.repeat(roles.length + 2)}

@@ -2997,7 +2997,7 @@ export interface components {
             reason: components["schemas"]["PaperDemandReason"];
             /** @description The office's reason in words; required with `other`. The person may read it. */
             explanation?: components["schemas"]["Text"];
-            /** @description The office that asked, when a portal reports it. */
+            /** @description The office that asked. Required of a portal; an office may name itself alone. */
             departmentCode?: components["schemas"]["DepartmentCode"];
             /** @description Whom the portal authenticated, one of the parties. */
             holder?: components["schemas"]["Holder"];

@@ -36,7 +36,7 @@ export interface PaperDemandInput {
   readonly parties: Readonly<Record<string, GivenHolder>>;
   readonly reason: PaperDemandReason;
   readonly explanation?: string;
-  /** The office, of a report. */
+  /** The office: of a report any, of an office's own record itself. */
   readonly departmentCode?: string;
   /** Whom the portal authenticated, of a report. */
   readonly holder?: GivenHolder;
@@ -47,7 +47,7 @@ export interface PaperDemandInput {
 /**
  * Puts on file that an office asked for paper: by the office itself, or reported by a portal, and then the office has to answer. Judged
  * before the transaction; who records it learns nothing of that, and is answered and refused the same whatever certificates there are.
- * @throws Refusal `contract_violation` (a part that an office or a portal has to send, or must not), `department_unknown`,
+ * @throws Refusal `contract_violation` (a part that an office or a portal has to send, or must not), `wrong_department`, `department_unknown`,
  * `requirement_unknown`, `party_missing`, `parties_equal` and what is wrong with a holder
  */
 export async function recordPaperDemand(
@@ -151,7 +151,9 @@ function officeOf(input: PaperDemandInput, { caller }: Pick<Call, 'caller'>): st
     return departmentCode;
   }
   if (!caller.roles.includes('consumer')) throw missing('statement');
-  if (departmentCode !== undefined) throw missing('departmentCode', 'portals_only');
+  if (departmentCode !== undefined && departmentCode !== caller.department) {
+    throw new Refusal('wrong_department', { pointer: '/departmentCode' });
+  }
   if (holder !== undefined) throw missing('holder', 'portals_only');
   if (caseNumber === undefined) throw missing('caseNumber');
   if (officer === undefined) throw missing('officer');

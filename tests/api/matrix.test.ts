@@ -278,6 +278,10 @@ const ownSamples: Partial<Record<OperationId, (role: Role) => Promise<Sample>>> 
     await expectAnswer(world.client('psb-issuer').post(path, { action: 'suspend', reason: 'test' }), 200);
     return samples.listChangedCertificates(world);
   },
+  recordPaperDemand: async (role) => {
+    const { body } = await samples.recordPaperDemand(world, role);
+    return { body: { ...body, departmentCode: education } };
+  },
   listPaperDemands: async () => {
     await samples.getPaperDemand(world);
     return { query: 'limit=200' };
@@ -296,14 +300,22 @@ const ownSamples: Partial<Record<OperationId, (role: Role) => Promise<Sample>>> 
 const ownSample = (operationId: string, role: Role): Promise<Sample> =>
   (ownSamples[operationId as OperationId] ?? ((who) => samples[operationId as OperationId](world, who)))(role);
 
-/** What an answer shows: the items of a list, or the certificates of the evidence. */
+/** What an answer shows: the items of a list, the certificates of the evidence, or whose it is what was written. */
 function shownIn({ json }: Got): string[] {
-  const { items, evidence = [] } = (json ?? {}) as {
+  const {
+    items,
+    evidence = [],
+    demandId,
+    departmentCode = '',
+  } = (json ?? {}) as {
     items?: unknown[];
+    demandId?: string;
+    departmentCode?: string;
     evidence?: { certificates: { certificateIdentifier: string }[] }[];
   };
   const certificates = evidence.flatMap((answer) => answer.certificates.map((each) => each.certificateIdentifier));
-  return [...(items ?? []).map((item) => JSON.stringify(item)), ...certificates];
+  const owner = demandId === undefined ? [] : [departmentCode];
+  return [...(items ?? []).map((item) => JSON.stringify(item)), ...certificates, ...owner];
 }
 
 const as = async (client: ApiClient): Promise<Record<string, string>> => ({

@@ -709,7 +709,11 @@ await t.test('bad demands are refused, on record, and nothing is kept of them', 
     violation('/explanation'),
   );
   await wrong('no such reason', { reason: 'habit' }, violation('/reason'));
-  await wrong('for another department', { departmentCode: publicSecurity }, violation('/departmentCode'));
+  await wrong('for another department', { departmentCode: publicSecurity }, [
+    403,
+    'wrong_department',
+    '/departmentCode',
+  ]);
   await wrong('a person of an office', { holder: guardian }, violation('/holder'));
   await wrong('an office in a person’s words', { statement: 'they want it' }, violation('/statement'));
   await wrong('no such requirement', { requirement: 'no-such' }, [422, 'requirement_unknown', '/requirement']);
