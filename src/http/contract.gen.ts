@@ -2975,7 +2975,7 @@ export interface components {
          */
         PaperDemandState: "recorded" | "reported" | "contested" | "escalated" | "withdrawn" | "maintained";
         /**
-         * @description What the hub judged when it was recorded. Deviations are `outside_matter` (the matter does not ask for it), `could_supply` (every certificate of some alternative was in force and met its conditions, and the office had the grants) and `could_supply_with_grant` (the same, but a grant was missing). `retained_proof`: only paper proves it. `not_judged`: the hub does not know the matter, or a party was not named.
+         * @description What the hub judged when it was recorded. Deviations are `outside_matter` (the matter does not ask for it, or is retired and asks for nothing any more), `could_supply` (every certificate of some alternative was in force and met its conditions, and the office had the grants) and `could_supply_with_grant` (the same, but a grant was missing). `retained_proof`: only paper proves it. `not_judged`: the hub does not know the matter, a party was not named, or the office neither handles the matter nor has a system that may look up certificates.
          * @enum {string}
          */
         PaperDemandJudgement: "outside_matter" | "retained_proof" | "could_supply" | "could_supply_with_grant" | "could_not_supply" | "not_judged";

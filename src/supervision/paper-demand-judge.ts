@@ -1,3 +1,4 @@
+import { isRetired } from '../catalogue/certificate-type.ts';
 import type { Matter, MatterRequirement } from '../catalogue/matter.ts';
 import type { LegalBasis } from '../grants/grant.ts';
 import type { Holder } from '../verification/identifiers.ts';
@@ -24,12 +25,14 @@ const judgements: Readonly<Record<Awaited<ReturnType<CouldSupply>>['supply'], Ju
 };
 
 export interface ToJudge {
-  /** Undefined when the hub does not know it, or not any more. */
+  /** Undefined when the hub does not know it. */
   readonly matter: Matter | undefined;
   /** Undefined when something was demanded that the matter does not ask for. */
   readonly requirement: MatterRequirement | undefined;
   readonly parties: Readonly<Record<string, Holder>>;
-  /** The systems of the office. */
+  /** The office. */
+  readonly departmentCode: string;
+  /** Its systems that may look up certificates. */
   readonly clientIds: readonly string[];
   readonly legalBasis?: LegalBasis;
   readonly at: Date;
@@ -38,9 +41,13 @@ export interface ToJudge {
 /** Judges a demand for paper as it is made. The answer is for the demand's box alone, never for who records it. */
 export async function judgePaperDemand(
   couldSupply: CouldSupply,
-  { matter, requirement, parties, ...rest }: ToJudge,
+  { matter, requirement, parties, departmentCode, ...rest }: ToJudge,
 ): Promise<Judged> {
   if (matter === undefined) return { judgement: 'not_judged', of: [] };
+  // No grant would be for it to apply for, nor proof for it to ask for: the report names the wrong office, or the hub does not know why.
+  const hasPart = departmentCode === matter.departmentCode || rest.clientIds.length > 0;
+  if (!hasPart) return { judgement: 'not_judged', of: [] };
+  if (isRetired(matter)) return { judgement: 'outside_matter', of: [] };
   if (requirement === undefined) return { judgement: 'outside_matter', of: [] };
   if (requirement.paper !== undefined) return { judgement: 'retained_proof', of: [] };
   const { supply, of } = await couldSupply({ matter, requirement, parties: new Map(Object.entries(parties)), ...rest });

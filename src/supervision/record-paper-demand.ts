@@ -100,15 +100,15 @@ async function prepare(
   if (departmentCode !== caller.department && !(await deps.isDepartment(departmentCode))) {
     throw new Refusal('department_unknown', { pointer: '/departmentCode' });
   }
-  const known = (await deps.matters.read()).newest(input.matterCode);
-  const matter = known !== undefined && isRetired(known) ? undefined : known;
+  const matter = (await deps.matters.read()).newest(input.matterCode);
   const requirement = requirementOf(matter, input);
   const parties = checkedParties({ matter, given: input.parties });
   const party = input.statement === undefined ? undefined : partyOfPerson(parties, input);
   if (party === undefined) mustNameAll(matter, requirement, parties);
   const clientIds = party === undefined ? [caller.clientId] : await deps.consumersOf(departmentCode);
   const { legalBasis } = input;
-  const asked = { matter, requirement, parties, clientIds, at, ...(legalBasis !== undefined && { legalBasis }) };
+  const basis = legalBasis !== undefined && { legalBasis };
+  const asked = { matter, requirement, parties, departmentCode, clientIds, at, ...basis };
   const { parties: _given, departmentCode: _office, holder: _person, statement, officer, ...said } = input;
   const by = { at, departmentCode: caller.department, clientId: caller.clientId };
   const demand = {
@@ -128,13 +128,14 @@ async function prepare(
   return { ...demand, reportedBy: 'portal', state: step.step, dueAt: deps.dueAfter(at), history: [step] };
 }
 
-/** An office knows whom its case is about: leaving somebody out would be a way around the judgement. */
+/** An office knows whom its case is about: leaving somebody out would be a way around a judgement that depends on it. */
 function mustNameAll(
   matter: Matter | undefined,
   requirement: MatterRequirement | undefined,
   parties: Readonly<Record<string, Holder>>,
 ): void {
-  const left = matter && requirement && missingParty(matter, requirement, parties);
+  if (matter === undefined || requirement === undefined || isRetired(matter)) return;
+  const left = missingParty(matter, requirement, parties);
   if (left !== undefined) throw new Refusal('party_missing', { pointer: `/parties/${left}`, rule: 'missing' });
 }
 

@@ -216,6 +216,7 @@ const requirement: MatterRequirement = {
 };
 const matter = {
   matterCode: 'm',
+  departmentCode: 'owner',
   parties: ['applicant', 'guardian', 'child'].map((code) => ({ code, name: bilingual(code), kind: 'person' })),
   requirements: [requirement],
 } as unknown as Matter;
@@ -223,7 +224,7 @@ const matter = {
 await t.test('what is judged, and by what', async (t) => {
   const asked: unknown[] = [];
   const judge = async (rest: object, supply: 'permitted' | 'grant_missing' | 'none' | 'unknown' = 'none') => {
-    const input = { matter, requirement, parties: {}, clientIds: ['desk'], at, ...rest };
+    const input = { matter, requirement, parties: {}, departmentCode: 'office', clientIds: ['desk'], at, ...rest };
     const { judgement } = await judgePaperDemand((question) => {
       asked.push(question);
       return Promise.resolve({ supply, of: [] });
@@ -232,8 +233,16 @@ await t.test('what is judged, and by what', async (t) => {
   };
   t.equal(await judge({ matter: undefined }), 'not_judged');
   t.equal(await judge({ requirement: undefined }), 'outside_matter');
-  t.equal(await judge({ requirement: { ...requirement, alternatives: undefined, paper: {} } }), 'retained_proof');
+  const retained = { requirement: { ...requirement, alternatives: undefined, paper: {} } };
+  t.equal(await judge(retained), 'retained_proof');
+  const retired = { matter: { ...matter, note: { state: 'retired' } } };
+  t.equal(await judge(retired), 'outside_matter', 'a retired matter asks for nothing');
+  t.equal(await judge({ ...retired, ...retained }), 'outside_matter', 'nor for paper');
+  for (const more of [{}, { requirement: undefined }, retained, retired]) {
+    t.equal(await judge({ ...more, clientIds: [] }, 'grant_missing'), 'not_judged', 'an office without a part in it');
+  }
   t.strictSame(asked, [], 'no certificate is looked at for what does not depend on any');
+  t.equal(await judge({ clientIds: [], departmentCode: 'owner' }, 'grant_missing'), 'could_supply_with_grant');
   t.equal(await judge({}, 'permitted'), 'could_supply');
   t.equal(await judge({}, 'grant_missing'), 'could_supply_with_grant');
   t.equal(await judge({}, 'none'), 'could_not_supply');

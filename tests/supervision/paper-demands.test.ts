@@ -13,6 +13,7 @@ import type { Holder } from '../../src/verification/identifiers.ts';
 import { type Bad, type Expected, logsAreClean, refusing } from '../api/refuses.ts';
 import {
   education,
+  newMatter,
   newPaperDemand,
   newPaperReport,
   paperAnswer,
@@ -159,8 +160,30 @@ await t.test('judged on real certificates, as the starter matter of school enrol
     'outside_matter',
   );
   t.equal(await judgementOf(await record({ matterCode: 'gone-matter' })), 'not_judged');
+  t.equal(
+    await judgementOf(await report({ departmentCode: '11999900100000112K' })),
+    'not_judged',
+    'an office without a part in it',
+  );
   await change(card, { action: 'revoke', revocationReason: 'cancelled' });
   t.equal(await judgementOf(await identity()), 'could_not_supply', 'revoked');
+});
+
+await t.test('a retired matter demands nothing', async (t) => {
+  const matter = newMatter();
+  const { matterCode } = matter;
+  await expectAnswer(admin.post('/v1/matters', matter), 201);
+  const applicant = holderOf(somebody());
+  const asked = { matterCode, requirement: 'photo', parties: { applicant } };
+  t.equal(await judgementOf(await record(asked)), 'retained_proof');
+  await expectAnswer(admin.post(`/v1/matters/${String(matterCode)}/retirements`, { reason: 'merged' }), 200);
+  t.equal(await judgementOf(await record(asked)), 'outside_matter');
+  t.match(await search(applicant), [
+    { judgement: { code: 'outside_matter' } },
+    { judgement: { code: 'retained_proof' } },
+  ]);
+  const unknown = await school.post(demands, newPaperDemand({ ...asked, requirement: 'no-such' }));
+  t.equal(codeOf(unknown), 'requirement_unknown', 'what it asked for is still known');
 });
 
 /** Materials of two types, of two people, with conditions that some of them meet. */
