@@ -25,7 +25,7 @@ export interface Grant {
   readonly officerDailyQuota?: number;
   /** Distinct holders that one officer asks about on one day. */
   readonly officerDailyHolders?: number;
-  /** Every lookup has to quote a ticket of its case. */
+  /** Every lookup has to quote a ticket of its case; on delegation it always has to. */
   readonly ticketRequired?: boolean;
   /** For how many days at most a lookup may stay out of its holder's own report. Absent: not at all. */
   readonly secrecyDays?: number;
@@ -93,13 +93,13 @@ const rank: Record<Level, number> = { compare: 0, fields: 1 };
 /**
  * Decides over one type of a question (invariant 2). Pure; default deny. Every candidate alone covers the whole question:
  * fields of several grants are never added up. The widest grant comes first, then the older one. Who asks under secrecy is answered
- * under grants that allow it until then, and under no other.
+ * under grants that allow it until then, and under no other. On delegation nothing is answered without a ticket, whatever the grant says.
  */
 export function permit(grantsOfClient: readonly Grant[], wanted: Wanted): Permitted {
   const ofType = grantsOfClient.filter((grant) => grant.certificateTypeCode === wanted.certificateTypeCode);
   const fitting = ofType.filter((grant) => fits(grant, wanted));
   const inForce = fitting.filter((grant) => grantState(grant, wanted.at) === 'in_force');
-  const open = inForce.filter((grant) => grant.ticketRequired !== true || wanted.hasTicket === true);
+  const open = inForce.filter((grant) => wanted.hasTicket === true || !needsTicket(grant, wanted));
   const [first, ...others] = open
     .filter((grant) => allowsSecrecy(grant, wanted))
     .toSorted((a, b) => b.fields.length - a.fields.length || (a.grantId < b.grantId ? -1 : 1))
@@ -122,6 +122,10 @@ function fits(grant: Grant, wanted: Wanted): boolean {
     (wanted.fields ?? []).every((field) => grant.fields.includes(field))
   );
 }
+
+/** A delegation names a second party, with scope and end: only the holder's statement behind a ticket says who acts. */
+const needsTicket = ({ ticketRequired }: Grant, { legalBasis }: Wanted): boolean =>
+  ticketRequired === true || legalBasis === 'delegated';
 
 const dayMs = 86_400_000;
 

@@ -492,7 +492,7 @@ export interface paths {
         put?: never;
         /**
          * Import a catalogue file
-         * @description All of it or nothing: judged as the whole that it leads to, with what is registered and not in the file. A type that takes from a grant what it names needs its `migrationNote`. With `dryRun` nothing is changed. Departments have to be registered. A file larger than the limit of a request body goes by `certhub catalogue import`, or in parts: types before the matters that require them. 导入证照目录。
+         * @description All of it or nothing: judged as the whole that it leads to, with what is registered and not in the file. A type that takes from a grant what it names needs its `migrationNote`. Matters that say nothing new are not judged anew, and paper is refused (`certificate_exists`) only where the type was here before the file: whoever exported a matter and a type that came later can import both. With `dryRun` nothing is changed. Departments have to be registered. A file larger than the limit of a request body goes by `certhub catalogue import`, or in parts: types before the matters that require them. 导入证照目录。
          */
         post: operations["importCatalogue"];
         delete?: never;
@@ -1063,7 +1063,7 @@ export interface paths {
         put?: never;
         /**
          * What is still missing?
-         * @description Looks up what the matter requires of the parties, each certificate under your grants and with a record of its own, and says for every requirement: satisfied and by which certificate, satisfiable with which grant, pending at the issuer, may follow later until when, may be declared, or must be supplied. The lists of a requirement are tried in turn and no further than it takes: where one satisfies, no other is asked about; where none does, all are, so that the notice is whole. What no grant of yours reaches is not looked up (`permission_missing`, with the grant to apply for), and neither is what a grant reaches under a ticket only and no quoted one is for (`ticket_needed`, with the party and what its ticket has to be for: issue that one and send the check again with it in `tickets`); a used-up quota is `quota_used_up`. Each certificate counts against the quota once, however many requirements it serves. The evidence comes along as lookup answers. When the person has to bring, send later or declare something, `notice` is the one-time notice (补正材料通知书) that names everything at once. Permission is asked for again at the end: when a grant or ticket that was used ended meanwhile, or a ticket was used up elsewhere, the check is refused and nothing leaves.
+         * @description Looks up what the matter requires of the parties, each certificate under your grants and with a record of its own, and says for every requirement: satisfied and by which certificate, satisfiable with which grant, pending at the issuer, may follow later until when, may be declared, or must be supplied. The lists of a requirement are tried in turn and no further than it takes: where one satisfies, no other is asked about; where none does, all are, so that the notice is whole. What no grant of yours reaches is not looked up (`permission_missing`, with the grant to apply for), and neither is what a grant reaches under a ticket only (on delegation all of it) and no quoted one is for (`ticket_needed`, with the party and what its ticket has to be for: issue that one and send the check again with it in `tickets`); a used-up quota is `quota_used_up`. Each certificate counts against the quota once, however many requirements it serves. The evidence comes along as lookup answers. When the person has to bring, send later or declare something, `notice` is the one-time notice (补正材料通知书) that names everything at once. Permission is asked for again at the end: when a grant or ticket that was used ended meanwhile, or a ticket was used up elsewhere, the check is refused and nothing leaves.
          */
         post: operations["checkMatter"];
         delete?: never;
@@ -2333,7 +2333,7 @@ export interface components {
             officer?: components["schemas"]["Officer"];
         };
         /**
-         * @description 依职能 / 本人办事 / 委托授权
+         * @description 依职能 / 本人办事 / 委托授权. On delegation a lookup always takes a ticket, whatever its grant says: the ticket rests on the statement that names both parties, scope and end.
          * @enum {string}
          */
         LegalBasis: "statutory_duty" | "own_application" | "delegated";
@@ -2358,7 +2358,7 @@ export interface components {
             officerDailyQuota?: number;
             /** @description Distinct holders that one officer asks about on one day. */
             officerDailyHolders?: number;
-            /** @description Every lookup under it has to quote a ticket of its case. Without it, the purpose may stand alone. */
+            /** @description Every lookup under it has to quote a ticket of its case. Without it, the purpose may stand alone, but on delegation. */
             ticketRequired?: boolean;
             decisionReference: components["schemas"]["Text"];
         };
@@ -2415,7 +2415,7 @@ export interface components {
             officerDailyQuota?: number;
             /** @description Distinct holders that one officer asks about on one day. */
             officerDailyHolders?: number;
-            /** @description Every lookup under it has to quote a ticket of its case. Without it, the purpose may stand alone. */
+            /** @description Every lookup under it has to quote a ticket of its case. Without it, the purpose may stand alone, but on delegation. */
             ticketRequired?: boolean;
             secrecyDays?: number;
             /** @description At most five years after the decision. Without it, one year after the grant begins. */
@@ -3184,7 +3184,7 @@ export interface components {
             level: components["schemas"]["Level"];
             holder?: components["schemas"]["Holder"];
             certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
-            /** @description The ticket of the case, where a grant demands one; `holder` has to be named, and purpose, holder, types, fields and level have to be those it was issued for, or less. Without `types` or `fields` those of the ticket are meant. Each answered question takes one use. */
+            /** @description The ticket of the case, where a grant demands one, and always on delegation; `holder` has to be named, and purpose, holder, types, fields and level have to be those it was issued for, or less. Without `types` or `fields` those of the ticket are meant. Each answered question takes one use. */
             ticket?: components["schemas"]["TicketSecret"];
             /** @description Only these types; without it, all types granted for this matter and legal basis. */
             types?: components["schemas"]["TypeQuery"][];

@@ -123,8 +123,8 @@ export const grantsWords = {
     status: 403,
     title: { en: 'Ticket needed', zh: '须凭用证码' },
     detail: {
-      en: 'The grant for this use takes lookups with a ticket of their case only.',
-      zh: '此用途的授权只接受附有该办件用证码的调用。',
+      en: 'The grant for this use takes lookups with a ticket of their case only; on delegation every grant does.',
+      zh: '此用途的授权只接受附有该办件用证码的调用；依据委托授权的，一律须凭用证码。',
     },
     next: { en: 'Issue a ticket for the case and quote it.', zh: '请先为该办件签发用证码，再凭码调用。' },
   },

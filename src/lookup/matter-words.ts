@@ -123,8 +123,8 @@ const predicates: Readonly<Record<ReasonCode, (reason: Reason, input: WordsInput
     return { zh: `未调用，${why.zh}`, en: `was not looked up: ${why.en}` };
   },
   ticket_needed: () => ({
-    zh: '未调用，此项授权须凭用证码；请为该办件中的该当事人签发含此证照的用证码，放入 tickets 再行核对',
-    en: 'was not looked up: the grant takes lookups under a ticket only; issue one for this party and certificate in this case, and check again with it in `tickets`',
+    zh: '未调用，须凭用证码（授权如此规定，或依据委托授权）；请为该办件中的该当事人签发含此证照的用证码，放入 tickets 再行核对',
+    en: 'was not looked up: the grant takes lookups under a ticket only, as every grant does on delegation; issue one for this party and certificate in this case, and check again with it in `tickets`',
   }),
   quota_used_up: () => ({ zh: '未调用，当日用证额度已用完', en: 'was not looked up: the quota of the day is used up' }),
   paper_only: () => ({ zh: '须提交纸质材料', en: 'has to be supplied on paper' }),

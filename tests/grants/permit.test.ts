@@ -44,6 +44,7 @@ const anyWanted: fc.Arbitrary<Wanted> = fc
     matterCode: fc.constantFrom(...matters, 'other'),
     legalBasis: fc.constantFrom<string>(...bases),
     at: fc.integer({ min: 0, max: 45 }).map(day),
+    hasTicket: fc.boolean(),
   })
   .map(({ fields, ...rest }) => ({ ...rest, ...(fields !== undefined && { fields }) }));
 
@@ -56,6 +57,7 @@ const covers = (grant: Grant, wanted: Wanted): boolean =>
   grant.validFrom.getTime() <= wanted.at.getTime() &&
   wanted.at.getTime() < grant.validUntil.getTime() &&
   grant.revokedAt === undefined &&
+  (wanted.legalBasis !== 'delegated' || wanted.hasTicket === true) &&
   (wanted.fields ?? []).every((field) => grant.fields.includes(field));
 
 await t.test('invariant 2: what is permitted is covered by one grant in force, and only that', async (t) => {

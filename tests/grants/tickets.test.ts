@@ -550,6 +550,21 @@ await t.test(
   },
 );
 
+await t.test('invariant 2: nobody acts on delegation without a ticket, whatever the grant says', async (t) => {
+  const open = { fields: ['name'], legalBases: ['own_application', 'delegated'], matters: ['delegated-matter'] };
+  await expectAnswer(admin.post('/v1/grants', newGrant(open)), 201);
+  await sleep(1_000);
+  const inline = { ...purpose, matterCode: 'delegated-matter' };
+  t.equal(codeOf(await ask(undefined, { purpose: inline })), 'answered', 'the grant itself demands none');
+  for (const types of [undefined, [{ certificateTypeCode: demoTypes.residentIdCard, fields: ['name'] }]]) {
+    const reply = await ask(undefined, { purpose: { ...inline, legalBasis: 'delegated' }, ...(types && { types }) });
+    t.match(reply.body, {
+      code: 'ticket_required',
+      context: { ticketFor: [{ certificateTypeCode: demoTypes.residentIdCard }] },
+    });
+  }
+});
+
 await t.test('a portal that is disabled, and a key that is revoked, sign nothing more', async (t) => {
   const { clientId, secret } = await registerClient(world, ['portal']);
   const by = (): string => statement({ iss: clientId }, { key: secret });

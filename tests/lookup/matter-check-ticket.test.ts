@@ -556,6 +556,13 @@ await t.test('other parties need a grant that takes questions without a ticket',
   t.equal(readings.filter((reading) => reading.includes(issued.ticketId)).length, 3, 'the child’s is not under it');
 });
 
+await t.test('on delegation a check without a ticket looks nothing up, whatever the grants say', async (t) => {
+  await grantOf({ fields: ['name', 'birthDate'], legalBases: ['delegated'] });
+  const answer = await check(undefined, { legalBasis: 'delegated' });
+  t.strictSame(outcomes(answer), ['ticket_needed', 'ticket_needed', 'ticket_needed', 'ticket_needed']);
+  t.strictSame(answer.evidence, []);
+});
+
 await t.test('everything on file is as the hub wrote it', async (t) => {
   t.strictSame(await checkStore(hub.db, exampleKeys), []);
 });

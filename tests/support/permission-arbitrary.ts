@@ -43,7 +43,8 @@ const otherwise = <T>(other: fc.Arbitrary<T>, weight = 8): fc.Arbitrary<T | unde
 const oneIn = (cases: number): fc.Arbitrary<boolean> => fc.integer({ min: 1, max: cases }).map((n) => n === cases);
 const someFields = fc.subarray(fieldNames, { minLength: 1 });
 const anyLevel = fc.constantFrom<AskedLevel>('fields', 'compare');
-const anyBasis = fc.constantFrom<Basis>(...bases);
+/** Fewer delegations, which are all told to bring a ticket. */
+const anyBasis = fc.constantFrom<Basis>('statutory_duty', 'own_application', ...bases);
 
 const anyCertificates: fc.Arbitrary<readonly KnownCertificate[]> = fc
   .array(otherwise(fc.constantFrom(...statuses), 3), {

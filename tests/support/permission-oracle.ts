@@ -205,9 +205,13 @@ function missOf(grant: KnownGrant, type: AskedType, question: AskedQuestion): Mi
   if (question.at < grant.from) return 'grant_required';
   if (question.at >= grant.until) return 'grant_expired';
   if (grant.isSuspended) return 'grant_suspended';
-  if (grant.ticketRequired && question.ticket === undefined) return 'ticket_required';
+  if (needsTicket(grant, question) && question.ticket === undefined) return 'ticket_required';
   return isSecrecyAllowed(grant, question) ? undefined : 'secrecy_not_granted';
 }
+
+/** A delegation names two parties, and only a ticket says who the second is. */
+const needsTicket = ({ ticketRequired }: KnownGrant, { legalBasis }: AskedQuestion): boolean =>
+  ticketRequired || legalBasis === 'delegated';
 
 const isSecrecyAllowed = ({ secrecyDays }: KnownGrant, { at, secretUntil }: AskedQuestion): boolean =>
   secretUntil === undefined || (secretUntil > at && secretUntil <= at + secrecyDays * day);
@@ -243,7 +247,7 @@ export const excess = (known: Known, question: AskedQuestion, left: readonly Lef
     return [
       ...beyondGrant(grant, question, { certificate, names, isOpen: each.fields !== undefined }),
       ...(ticket === undefined ? [] : beyondTicket(ticket, { certificate, names })),
-      ...(grant.ticketRequired && ticket === undefined ? ['no ticket'] : []),
+      ...(needsTicket(grant, question) && ticket === undefined ? ['no ticket'] : []),
     ].map((what) => `${each.identifier} exceeds ${each.grantId}: ${what}`);
   });
 
