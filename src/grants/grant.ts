@@ -149,19 +149,33 @@ const longestSecrecyDays = 3_650;
 /** A grant names at least one field. Where the question named none, the date of issue stands for it: public, and no more than a certificate's status says. */
 const leastFields: readonly string[] = ['certificateIssuedDate'];
 
-/** What to apply for, and to whom; such that it can be applied for as it stands. Depends on caller and question alone, so it is the same whether or not the person exists. */
-export function applicationFor(
-  wanted: Wanted,
-  { ownerDepartmentCode }: { readonly ownerDepartmentCode: string },
-): Record<string, unknown> {
+/** The body of an application for a grant, as far as the hub knows it: the rest is the applicant's to say. */
+export interface GrantToApplyFor {
+  readonly certificateTypeCode: string;
+  readonly wanted: {
+    readonly level: Level;
+    readonly fields: readonly string[];
+    readonly matters: readonly string[];
+    readonly legalBases: readonly LegalBasis[];
+    readonly secrecyDays?: number;
+  };
+}
+
+/**
+ * What to apply for: with dailyQuota, legalGround, safeguards and officer it is the body of `applyForGrant`. Depends on caller and
+ * question alone, so it is the same whether or not the person exists.
+ */
+export function applicationFor(wanted: Wanted): GrantToApplyFor {
   const secrecyDays = secrecyDaysFor(wanted);
   return {
     certificateTypeCode: wanted.certificateTypeCode,
-    level: wanted.level,
-    fields: wanted.fields ?? leastFields,
-    matterCode: wanted.matterCode,
-    legalBasis: wanted.legalBasis,
-    ...(secrecyDays !== undefined && { secrecyDays }),
-    ownerDepartmentCode,
+    wanted: {
+      level: wanted.level,
+      fields: wanted.fields ?? leastFields,
+      matters: [wanted.matterCode],
+      // The contract lets no other through.
+      legalBases: [wanted.legalBasis as LegalBasis],
+      ...(secrecyDays !== undefined && { secrecyDays }),
+    },
   };
 }

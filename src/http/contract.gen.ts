@@ -805,7 +805,7 @@ export interface paths {
         put?: never;
         /**
          * Apply for a grant
-         * @description For your own client. A refused lookup names in `context.apply` what to apply for. The department that owns the type decides; for sensitive fields, or under secrecy, the hub decides as well; for a type of your own department the hub decides alone. With `renews` the grant continues one that you have: the new one begins when the old one ends, or at once when that is over or revoked. While an application of yours for the same type and scope is open, another is refused with `application_exists`.
+         * @description For your own client. A refused lookup names in `context.apply` what to apply for, in the shape of this body: add `dailyQuota` to `wanted`, and `legalGround`, `safeguards` and `officer`. The department that owns the type decides; for sensitive fields, or under secrecy, the hub decides as well; for a type of your own department the hub decides alone. With `renews` the grant continues one that you have: the new one begins when the old one ends, or at once when that is over or revoked. While an application of yours for the same type and scope is open, another is refused with `application_exists`.
          */
         post: operations["applyForGrant"];
         delete?: never;
@@ -2437,6 +2437,21 @@ export interface components {
             demandId?: components["schemas"]["DemandId"];
             officer: components["schemas"]["Officer"];
         };
+        /** @description The body of an application (`POST /v1/grant-applications`), as far as the hub knows it. You add the rest: `dailyQuota` to `wanted`, and `legalGround`, `safeguards` and `officer`. The members of `context.apply` in a refusal have this shape too; who decides on each is told beside them, in `context.owners` ({certificateTypeCode, ownerDepartmentCode}). */
+        GrantToApplyFor: {
+            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
+            wanted: {
+                level: components["schemas"]["Level"];
+                fields: components["schemas"]["FieldName"][];
+                matters: components["schemas"]["MatterCode"][];
+                legalBases: components["schemas"]["LegalBasis"][];
+                /** @description Where you asked under secrecy. */
+                secrecyDays?: number;
+                dailyQuota?: number;
+            };
+            legalGround?: string;
+            demandId?: components["schemas"]["DemandId"];
+        };
         GrantApplicationVerdict: {
             /** @enum {string} */
             decision: "approve" | "refuse";
@@ -2791,19 +2806,8 @@ export interface components {
                 /** @description What one grant does not cover for every matter. */
                 fieldsLacking: components["schemas"]["FieldName"][];
             };
-            /** @description Where something is lacking and not applied for: the body of an application, to which you add safeguards, officer and, where nothing is expected, the quota. */
-            apply?: {
-                certificateTypeCode: components["schemas"]["CertificateTypeCode"];
-                wanted: {
-                    level: components["schemas"]["Level"];
-                    fields: components["schemas"]["FieldName"][];
-                    matters: components["schemas"]["MatterCode"][];
-                    legalBases: components["schemas"]["LegalBasis"][];
-                    dailyQuota?: number;
-                };
-                legalGround?: string;
-                demandId: components["schemas"]["DemandId"];
-            };
+            /** @description Where something is lacking and not applied for; `legalGround`, `demandId` and the expected `dailyQuota` are filled in as far as the demand says them. */
+            apply?: components["schemas"]["GrantToApplyFor"];
             /** @description Oldest first; empty for a matter's. Officers stand in the records, not here. */
             history: {
                 /** @enum {string} */
@@ -2888,10 +2892,10 @@ export interface components {
             certificateTypeCode?: components["schemas"]["CertificateTypeCode"];
             certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
             field?: components["schemas"]["FieldName"];
-            /** @description The grant to apply for, as in a refusal of a lookup. */
-            apply?: {
-                [key: string]: unknown;
-            };
+            /** @description Of `permission_missing`: the grant to apply for, as in a refusal of a lookup. */
+            apply?: components["schemas"]["GrantToApplyFor"];
+            /** @description Who decides on `apply`. */
+            ownerDepartmentCode?: components["schemas"]["DepartmentCode"];
             /** @description Of `ticket_needed`: what a ticket for `party` has to be for, as in a refusal of a lookup. Issue it and send the check again with it in `tickets`. */
             ticketFor?: {
                 [key: string]: unknown;

@@ -25,23 +25,26 @@ export const grantsWords = {
       zh: '没有授权允许贵系统就该事项、依据和级别使用此类证照；此答复与持证主体是否持有该证照无关。',
     },
     next: {
-      en: 'Apply to the owner department of the type for the grant that context describes.',
-      zh: '请按 context 所示，向该类型的主管部门申请授权。',
+      en: 'Apply with each member of context.apply as the body of POST /v1/grant-applications, adding dailyQuota to wanted, and legalGround, safeguards and officer.',
+      zh: '请以 context.apply 的每一项作为请求体，在 wanted 中补充 dailyQuota，另补充 legalGround、safeguards 和 officer，提交 POST /v1/grant-applications 申请授权。',
     },
   },
   grant_expired: {
     status: 403,
     title: { en: 'Grant not in force', zh: '用证授权不在有效期' },
     detail: { en: 'The grant for this use has ended or has not begun.', zh: '此用途的授权已到期或尚未生效。' },
-    next: { en: 'Apply to the owner department for a renewal.', zh: '请向主管部门申请续期。' },
+    next: {
+      en: 'Apply for a renewal with what context.apply says, adding renews (the old grant), dailyQuota in wanted, legalGround, safeguards and officer.',
+      zh: '请按 context.apply 申请续期，并补充 renews（原授权）、wanted 中的 dailyQuota、legalGround、safeguards 和 officer。',
+    },
   },
   grant_revoked: {
     status: 403,
     title: { en: 'Grant revoked', zh: '用证授权已撤销' },
     detail: { en: 'The grant for this use was revoked.', zh: '此用途的授权已被撤销。' },
     next: {
-      en: 'Ask the owner department for the reason; apply again if the need remains.',
-      zh: '请向主管部门了解原因；仍有需要的，请重新申请。',
+      en: 'Ask the owner department for the reason; if the need remains, apply again with what context.apply says, adding dailyQuota in wanted, legalGround, safeguards and officer.',
+      zh: '请向主管部门了解原因；仍有需要的，请按 context.apply 重新申请，并补充 wanted 中的 dailyQuota、legalGround、safeguards 和 officer。',
     },
   },
   secrecy_not_granted: {
@@ -52,8 +55,8 @@ export const grantsWords = {
       zh: '此用途的授权不允许该次查询在该时间之前对持证主体保密，或该时间不在将来。',
     },
     next: {
-      en: 'Ask without secrecy or for a shorter one, or apply to the owner department for what context describes.',
-      zh: '请不带保密要求或缩短保密期限后再查询，或按 context 所示向主管部门申请。',
+      en: 'Ask without secrecy or for a shorter one, or apply with what context.apply says, adding dailyQuota in wanted, legalGround, safeguards and officer.',
+      zh: '请不带保密要求或缩短保密期限后再查询，或按 context.apply 申请，并补充 wanted 中的 dailyQuota、legalGround、safeguards 和 officer。',
     },
   },
   grant_suspended: {

@@ -1,3 +1,4 @@
+import type { GrantToApplyFor } from '../grants/grant.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { type CheckMatterDeps, checkMatter, type MatterCheck } from './check-matter.ts';
 import type { Finding, Reason } from './matter-finding.ts';
@@ -49,6 +50,11 @@ function findingBody(finding: Finding, check: MatterCheck): Body['requirements']
   };
 }
 
+const applyBody = ({ certificateTypeCode, wanted: { fields, matters, legalBases, ...wanted } }: GrantToApplyFor) => ({
+  certificateTypeCode,
+  wanted: { ...wanted, fields: [...fields], matters: [...matters], legalBases: [...legalBases] },
+});
+
 const reasonBody = ({
   code,
   party,
@@ -56,6 +62,7 @@ const reasonBody = ({
   certificateIdentifier,
   condition,
   apply,
+  ownerDepartmentCode,
   ticketFor,
 }: Reason) => ({
   code,
@@ -63,6 +70,7 @@ const reasonBody = ({
   ...(certificateTypeCode !== undefined && { certificateTypeCode }),
   ...(certificateIdentifier !== undefined && { certificateIdentifier }),
   ...(condition !== undefined && { field: condition.field }),
-  ...(apply !== undefined && { apply: { ...apply } }),
+  ...(apply !== undefined && { apply: applyBody(apply) }),
+  ...(ownerDepartmentCode !== undefined && { ownerDepartmentCode }),
   ...(ticketFor !== undefined && { ticketFor: { ...ticketFor } }),
 });

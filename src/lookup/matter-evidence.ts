@@ -12,7 +12,7 @@ import { type Answer, type LookupDeps, lookUp } from './lookup.ts';
 import { type DayAsked, judgeMaterial, type MaterialFinding } from './matter-finding.ts';
 import type { Parties } from './matter-parties.ts';
 import { ticketUnder } from './matter-tickets.ts';
-import type { LookupType } from './permitted-types.ts';
+import { grantsToApplyFor, type LookupType } from './permitted-types.ts';
 import type { Purpose } from './question.ts';
 
 /** One lookup that a check made. */
@@ -149,8 +149,16 @@ export function gatherer(deps: LookupDeps, input: EvidenceInput, grants: readonl
         const ticketFor = { certificateTypeCode, level, ...(fields !== undefined && { fields }) };
         return { code: 'ticket_needed', party, certificateTypeCode, ticketFor };
       }
-      const apply = applicationFor(wanted, type);
-      return { code: 'permission_missing', party, certificateTypeCode, refusal: permitted.code, apply };
+      const { ownerDepartmentCode } = type;
+      const apply = applicationFor(wanted);
+      return {
+        code: 'permission_missing',
+        party,
+        certificateTypeCode,
+        refusal: permitted.code,
+        apply,
+        ownerDepartmentCode,
+      };
     },
     look,
     settle: async (each) => {
@@ -196,7 +204,7 @@ export async function permitAgain(
     const permitted = permit(used.size === 0 ? grants : grants.filter(({ grantId }) => used.has(grantId)), wanted);
     if (permitted.ok) continue;
     const type = await findType(wanted.certificateTypeCode);
-    throw new Refusal(permitted.code, type === undefined ? {} : { apply: [applicationFor(wanted, type)] });
+    throw new Refusal(permitted.code, type === undefined ? {} : grantsToApplyFor([{ wanted, type }]));
   }
 }
 

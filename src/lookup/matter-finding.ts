@@ -3,6 +3,7 @@ import type { MatterCondition, MatterMaterial, MatterRequirement } from '../cata
 import { type ConditionsAsked, firstUnmet } from '../catalogue/matter-conditions.ts';
 import { addDays } from '../certificates/city-day.ts';
 import type { RefusalCode } from '../errors.ts';
+import type { GrantToApplyFor } from '../grants/grant.ts';
 import type { FoundCertificate } from './found-certificate.ts';
 
 /** Why a material is there, or is not. */
@@ -30,8 +31,9 @@ export interface Reason {
   readonly issuedBy?: readonly string[];
   /** Of `permission_missing`: why the grants do not reach. */
   readonly refusal?: RefusalCode;
-  /** Of `permission_missing`: the grant to apply for, as in a refusal of a lookup. */
-  readonly apply?: Readonly<Record<string, unknown>>;
+  /** Of `permission_missing`: the grant to apply for, as in a refusal of a lookup, and who decides on it. */
+  readonly apply?: GrantToApplyFor;
+  readonly ownerDepartmentCode?: string;
   /** Of `ticket_needed`: what a ticket for the party has to be for, as in a refusal of a lookup. */
   readonly ticketFor?: Readonly<Record<string, unknown>>;
 }

@@ -95,19 +95,29 @@ interface MissingType {
 function refusalOf(missing: readonly [MissingType, ...MissingType[]]): Refusal {
   const [{ code }] = missing;
   const ticketFor: object[] = [];
-  const apply: object[] = [];
-  for (const { code: lacking, query, wanted, type } of missing) {
+  for (const { code: lacking, query, wanted } of missing) {
     const { certificateTypeCode, level } = wanted;
     if (lacking === 'ticket_required') ticketFor.push({ certificateTypeCode, level, ...fieldsOf(query) });
-    else apply.push(applicationFor(wanted, type));
   }
   return new Refusal(code, {
     ...(code === 'secrecy_not_granted' && { pointer: '/purpose/secrecy/releaseAt' }),
     ...(code === 'ticket_required' && { pointer: '/ticket' }),
     ...(ticketFor.length > 0 && { ticketFor }),
-    ...(apply.length > 0 && { apply }),
+    ...grantsToApplyFor(missing.filter(({ code: lacking }) => lacking !== 'ticket_required')),
   });
 }
+
+/** What to apply for, each the body of an application, and beside them who decides: a body is sent as it stands. */
+export const grantsToApplyFor = (missing: readonly Pick<MissingType, 'wanted' | 'type'>[]): Record<string, unknown> =>
+  missing.length === 0
+    ? {}
+    : {
+        apply: missing.map(({ wanted }) => applicationFor(wanted)),
+        owners: missing.map(({ wanted: { certificateTypeCode }, type: { ownerDepartmentCode } }) => ({
+          certificateTypeCode,
+          ownerDepartmentCode,
+        })),
+      };
 
 /**
  * Takes one lookup of each type from a grant that covers it. Refuses `quota_exceeded` when the day of all of them is used up, naming

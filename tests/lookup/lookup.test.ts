@@ -239,7 +239,15 @@ await t.test(
     ]);
     t.strictSame({ ...known, requestId: '' }, { ...unknown, requestId: '' }, 'not even the words differ');
     t.match(known.context, {
-      apply: [{ certificateTypeCode: demoTypes.residentIdCard, fields: ['name'], matterCode: 'school-enrolment' }],
+      apply: [
+        {
+          certificateTypeCode: demoTypes.residentIdCard,
+          wanted: { level: 'fields', fields: ['name'], matters: ['school-enrolment'], legalBases: ['own_application'] },
+        },
+      ],
+      owners: [
+        { certificateTypeCode: demoTypes.residentIdCard, ownerDepartmentCode: demoTypes.residentIdCard.slice(0, 18) },
+      ],
     });
     await refused(t, hub, school, byHolder(card), [403, 'grant_required']);
 

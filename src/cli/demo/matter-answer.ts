@@ -1,7 +1,7 @@
 import type { Person } from './people.ts';
 import type { StoryDeps } from './story.ts';
 
-/** The grant to apply for, as a check names it. */
+/** The grant to apply for, out of the reasons of a check. */
 export interface Apply {
   readonly certificateTypeCode: string;
   readonly level: 'compare' | 'fields';
@@ -16,7 +16,11 @@ interface Requirement {
   readonly reasons: readonly {
     readonly code: string;
     readonly text: { readonly zh: string };
-    readonly apply?: Apply;
+    readonly apply?: {
+      readonly certificateTypeCode: string;
+      readonly wanted: Pick<Apply, 'level' | 'fields'>;
+    };
+    readonly ownerDepartmentCode?: string;
   }[];
 }
 /** What a check of a matter answers, as far as the story looks. */
@@ -46,7 +50,11 @@ export const holderOf = ({ idNumber }: Person) => ({ type: '111', number: idNumb
 /** What the findings say to apply for, as one wish for each of these types. Alternatives of other types are left alone: less is enough. */
 export function wishesOf({ requirements }: Check, types: readonly string[]): readonly Apply[] {
   const named = requirements.flatMap(({ reasons }) =>
-    reasons.flatMap(({ apply }) => (apply === undefined ? [] : [apply])),
+    reasons.flatMap(({ apply, ownerDepartmentCode = '' }) => {
+      if (apply === undefined) return [];
+      const { certificateTypeCode, wanted } = apply;
+      return [{ certificateTypeCode, ...wanted, ownerDepartmentCode }];
+    }),
   );
   return types.flatMap((certificateTypeCode) => {
     const those = named.filter((each) => each.certificateTypeCode === certificateTypeCode);
