@@ -136,18 +136,26 @@ function allowsSecrecy({ secrecyDays = 0 }: Grant, { secretUntil, at }: Wanted):
   return ahead > 0 && ahead <= secrecyDays * dayMs;
 }
 
-/** Days of secrecy to apply for, 1 to 3650, or undefined when none would do. */
-function secrecyDaysFor({ secretUntil, at }: Wanted): number | undefined {
-  if (secretUntil === undefined) return undefined;
-  const days = Math.max(1, Math.ceil((secretUntil.getTime() - at.getTime()) / dayMs));
-  return Math.min(days, longestSecrecyDays);
-}
+/** Days of secrecy to apply for, or undefined where none is asked for. It ends in the future, within `longestSecrecyDays`. */
+const secrecyDaysFor = ({ secretUntil, at }: Wanted): number | undefined =>
+  secretUntil === undefined ? undefined : Math.ceil((secretUntil.getTime() - at.getTime()) / dayMs);
 
 /** The longest secrecy that any grant can allow. */
-const longestSecrecyDays = 3_650;
+export const longestSecrecyDays = 3_650;
 
-/** A grant names at least one field. Where the question named none, the date of issue stands for it: public, and no more than a certificate's status says. */
-const leastFields: readonly string[] = ['certificateIssuedDate'];
+/** The fields of a type, as far as an application for it can be proposed. */
+export interface GrantedFields {
+  /** Names of all its fields, the standard ones included. */
+  readonly fieldNames: readonly string[];
+  readonly sensitiveFieldNames: readonly string[];
+}
+
+/**
+ * What to apply for where a question named no fields. One for fields wants something to read: everything but what is sensitive, which
+ * the applicant has to name and to justify. One for the status alone gets the date of issue, for a grant names at least one field.
+ */
+const fieldsProposed = ({ level }: Wanted, { fieldNames, sensitiveFieldNames }: GrantedFields): readonly string[] =>
+  level === 'compare' ? ['certificateIssuedDate'] : fieldNames.filter((name) => !sensitiveFieldNames.includes(name));
 
 /** The body of an application for a grant, as far as the hub knows it: the rest is the applicant's to say. */
 export interface GrantToApplyFor {
@@ -165,13 +173,13 @@ export interface GrantToApplyFor {
  * What to apply for: with dailyQuota, legalGround, safeguards and officer it is the body of `applyForGrant`. Depends on caller and
  * question alone, so it is the same whether or not the person exists.
  */
-export function applicationFor(wanted: Wanted): GrantToApplyFor {
+export function applicationFor(wanted: Wanted, type: GrantedFields): GrantToApplyFor {
   const secrecyDays = secrecyDaysFor(wanted);
   return {
     certificateTypeCode: wanted.certificateTypeCode,
     wanted: {
       level: wanted.level,
-      fields: wanted.fields ?? leastFields,
+      fields: wanted.fields ?? fieldsProposed(wanted, type),
       matters: [wanted.matterCode],
       // The contract lets no other through.
       legalBases: [wanted.legalBasis as LegalBasis],

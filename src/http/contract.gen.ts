@@ -2437,7 +2437,7 @@ export interface components {
             demandId?: components["schemas"]["DemandId"];
             officer: components["schemas"]["Officer"];
         };
-        /** @description The body of an application (`POST /v1/grant-applications`), as far as the hub knows it. You add the rest: `dailyQuota` to `wanted`, and `legalGround`, `safeguards` and `officer`. The members of `context.apply` in a refusal have this shape too; who decides on each is told beside them, in `context.owners` ({certificateTypeCode, ownerDepartmentCode}). */
+        /** @description The body of an application (`POST /v1/grant-applications`), as far as the hub knows it. You add the rest: `dailyQuota` to `wanted`, and `legalGround`, `safeguards` and `officer`. The members of `context.apply` in a refusal have this shape too; who decides on each is told beside them, in `context.owners` ({certificateTypeCode, ownerDepartmentCode}). `fields` are those you named. Where you named none, it is a proposal to be cut down to what the case takes: at level `fields` all fields of the type that are not sensitive (a sensitive one you have to name, and the hub decides as well), at level `compare` the date of issue alone, since a grant names at least one field. A retired type is left out: nothing new is granted of it. Where nothing else is missing, the refusal is `certificate_type_retired`. */
         GrantToApplyFor: {
             certificateTypeCode: components["schemas"]["CertificateTypeCode"];
             wanted: {
@@ -3168,7 +3168,7 @@ export interface components {
         };
         /** @description Keeps the lookup out of its holder's own report until `releaseAt`; it is recorded and in the log like every other. Every grant used must allow it (`secrecyDays`); a refusal for want of that is not secret. */
         Secrecy: {
-            /** @description In the future, and within the days that the grants allow. */
+            /** @description In the future, at most 3,650 days ahead (otherwise `release_invalid`, whatever your grants), and within the days that the grants allow. */
             releaseAt: components["schemas"]["Time"];
             /** @description The law that demands it; shown to the holder afterwards. */
             legalGround: string;
@@ -3190,7 +3190,7 @@ export interface components {
             certificateIdentifier?: components["schemas"]["CertificateIdentifier"];
             /** @description The ticket of the case, where a grant demands one, and always on delegation; `holder` has to be named, and purpose, holder, types, fields and level have to be those it was issued for, or less. Without `types` or `fields` those of the ticket are meant. Each answered question takes one use. */
             ticket?: components["schemas"]["TicketSecret"];
-            /** @description Only these types; without it, all types granted for this matter and legal basis. */
+            /** @description Only these types; without it, all types granted for this matter and legal basis. Where none is, `grant_required` has no `apply`; name the types, and it says what to apply for. */
             types?: components["schemas"]["TypeQuery"][];
         };
         /** @enum {string} */

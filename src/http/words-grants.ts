@@ -25,8 +25,8 @@ export const grantsWords = {
       zh: '没有授权允许贵系统就该事项、依据和级别使用此类证照；此答复与持证主体是否持有该证照无关。',
     },
     next: {
-      en: 'Apply with each member of context.apply as the body of POST /v1/grant-applications, adding dailyQuota to wanted, and legalGround, safeguards and officer.',
-      zh: '请以 context.apply 的每一项作为请求体，在 wanted 中补充 dailyQuota，另补充 legalGround、safeguards 和 officer，提交 POST /v1/grant-applications 申请授权。',
+      en: 'Apply with each member of context.apply as the body of POST /v1/grant-applications, adding dailyQuota to wanted, and legalGround, safeguards and officer. Where there is none, you named no types: name those you need in types, and ask again.',
+      zh: '请以 context.apply 的每一项作为请求体，在 wanted 中补充 dailyQuota，另补充 legalGround、safeguards 和 officer，提交 POST /v1/grant-applications 申请授权。没有 context.apply 的，是未写明类型：请在 types 中写明所需类型后再查询。',
     },
   },
   grant_expired: {
@@ -51,8 +51,8 @@ export const grantsWords = {
     status: 403,
     title: { en: 'Secrecy not granted', zh: '未获准保密查询' },
     detail: {
-      en: "The grant for this use does not let the lookup stay out of its holder's own report until that time, or that time is not in the future.",
-      zh: '此用途的授权不允许该次查询在该时间之前对持证主体保密，或该时间不在将来。',
+      en: "The grant for this use does not let the lookup stay out of its holder's own report until that time.",
+      zh: '此用途的授权不允许该次查询在该时间之前对持证主体保密。',
     },
     next: {
       en: 'Ask without secrecy or for a shorter one, or apply with what context.apply says, adding dailyQuota in wanted, legalGround, safeguards and officer.',
@@ -225,8 +225,8 @@ export const grantsWords = {
     status: 422,
     title: { en: 'Release date cannot be set', zh: '不能设定该公开时间' },
     detail: {
-      en: 'The record was never under secrecy, or the date lies before the lookup or more than ten years after it.',
-      zh: '该记录不曾保密，或所设时间早于该次查询、晚于查询后十年。',
+      en: 'The record was never under secrecy, or the date does not lie after the lookup, or more than ten years after it.',
+      zh: '该记录不曾保密，或所设时间不晚于该次查询、或晚于查询后十年。',
     },
     next: { en: 'Correct what context names.', zh: '请按 context 所示修改。' },
   },

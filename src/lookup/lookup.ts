@@ -24,7 +24,7 @@ import {
   type PermittedType,
   takeQuota,
 } from './permitted-types.ts';
-import { checkQuestion, type Question, type Secrecy, type UncheckedQuestion } from './question.ts';
+import { checkQuestion, checkRelease, type Question, type Secrecy, type UncheckedQuestion } from './question.ts';
 import { underTicket } from './under-ticket.ts';
 
 export interface LookupDeps extends PermissionDeps {
@@ -113,6 +113,7 @@ async function decide(deps: LookupDeps, { unchecked, call, opened: ticket }: Ask
       const { type, number } = question.about.holder;
       trace.subjects = [deps.keys.holderKey(type, number)];
     }
+    checkRelease(question.purpose, call.at);
     if (deps.isUnwitnessed()) throw new Refusal('log_unwitnessed');
     const { asked, takeTicket } = await underTicket(deps, {
       question,

@@ -12,7 +12,7 @@ import { type Answer, type LookupDeps, lookUp } from './lookup.ts';
 import { type DayAsked, judgeMaterial, type MaterialFinding } from './matter-finding.ts';
 import type { Parties } from './matter-parties.ts';
 import { ticketUnder } from './matter-tickets.ts';
-import { grantsToApplyFor, type LookupType } from './permitted-types.ts';
+import { grantsToApplyFor, type LookupType, missingCode } from './permitted-types.ts';
 import type { Purpose } from './question.ts';
 
 /** One lookup that a check made. */
@@ -149,16 +149,11 @@ export function gatherer(deps: LookupDeps, input: EvidenceInput, grants: readonl
         const ticketFor = { certificateTypeCode, level, ...(fields !== undefined && { fields }) };
         return { code: 'ticket_needed', party, certificateTypeCode, ticketFor };
       }
-      const { ownerDepartmentCode } = type;
-      const apply = applicationFor(wanted);
-      return {
-        code: 'permission_missing',
-        party,
-        certificateTypeCode,
-        refusal: permitted.code,
-        apply,
-        ownerDepartmentCode,
-      };
+      const refusal = missingCode(permitted.code, type);
+      const reason = { code: 'permission_missing' as const, party, certificateTypeCode, refusal };
+      // Of a retired type nothing can be applied for; a grant that is suspended can still be resumed.
+      if (type.isRetired === true) return reason;
+      return { ...reason, apply: applicationFor(wanted, type), ownerDepartmentCode: type.ownerDepartmentCode };
     },
     look,
     settle: async (each) => {

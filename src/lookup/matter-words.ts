@@ -73,6 +73,10 @@ const permissionWords: Readonly<Record<string, Bilingual>> = {
   grant_expired: { zh: '用证授权已到期', en: 'your grant has expired' },
   grant_suspended: { zh: '用证授权已暂停', en: 'your grant is suspended' },
   grant_revoked: { zh: '用证授权已撤销', en: 'your grant was revoked' },
+  certificate_type_retired: {
+    zh: '该证照类型已停用，且尚无用证授权，也不能再申请',
+    en: 'its type is retired, you have no grant for it and cannot apply for one',
+  },
 };
 
 interface WordsInput {

@@ -1,14 +1,21 @@
 import { Refusal, type RefusalCode } from '../errors.ts';
-import { applicationFor, type Grant, type Permission, permit, type Wanted } from '../grants/grant.ts';
+import {
+  applicationFor,
+  type Grant,
+  type GrantedFields,
+  type Permission,
+  permit,
+  type Wanted,
+} from '../grants/grant.ts';
 import type { Asked, QuotaLimit, Reserve } from '../grants/quota.ts';
 import type { Question, TypeQuery } from './question.ts';
 
 /** What a lookup needs to know of a certificate type. */
-export interface LookupType {
+export interface LookupType extends GrantedFields {
   readonly name: { readonly zh: string; readonly en: string };
   readonly ownerDepartmentCode: string;
-  /** Names of all its fields, the standard ones included. */
-  readonly fieldNames: readonly string[];
+  /** What was granted still answers; nothing new is. */
+  readonly isRetired?: boolean;
 }
 
 /** One type of a question with the grants that cover it, each by itself. */
@@ -36,7 +43,7 @@ export interface PermissionDeps {
 /**
  * The types that may be answered. Refuses the whole question when a named type is not covered: the refusal names what to apply
  * for, and depends on the caller and the question alone. Codes: `certificate_type_unknown`, `field_unknown`, `grant_required`,
- * `grant_expired`, `grant_suspended`, `grant_revoked`, `secrecy_not_granted` and `ticket_required` (these two also where a type could be
+ * `grant_expired`, `grant_suspended`, `grant_revoked`, `certificate_type_retired` (a grant is missing, and none can be applied for), `secrecy_not_granted` and `ticket_required` (these two also where a type could be
  * answered, but not under secrecy or not without a ticket: a question without named types must not quietly lose one).
  */
 export async function coveredTypes(
@@ -62,7 +69,7 @@ export async function coveredTypes(
     queries.map(async (query, i) => {
       const type = await knownType(deps, query, i);
       const wanted = wantedOf(query);
-      return { query, type, wanted, permitted: permit(grants, wanted) };
+      return { query, type, wanted, pointer: pointerOf(question, i), permitted: permit(grants, wanted) };
     }),
   );
   // Without named types, what is not granted is simply not asked for; with none granted at all there is nothing to answer.
@@ -70,12 +77,10 @@ export async function coveredTypes(
     question.types === undefined
       ? decided.filter(({ permitted }) => permitted.ok || answerable.includes(permitted.code))
       : decided;
-  if (relevant.length === 0) {
-    const { matterCode, legalBasis } = question.purpose;
-    throw new Refusal('grant_required', { apply: [{ matterCode, legalBasis, level: question.level }] });
-  }
+  // Nobody can say which grant to apply for where no type was named.
+  if (relevant.length === 0) throw new Refusal('grant_required', { pointer: '/types', rule: 'types_not_named' });
   const [first, ...others] = relevant.flatMap(({ permitted, ...each }) =>
-    permitted.ok ? [] : [{ ...each, code: permitted.code }],
+    permitted.ok ? [] : [{ ...each, code: missingCode(permitted.code, each.type) }],
   );
   if (first !== undefined) throw refusalOf([first, ...others]);
   return relevant.flatMap(({ query, type, permitted }) =>
@@ -87,37 +92,55 @@ export async function coveredTypes(
 interface MissingType {
   readonly type: LookupType;
   readonly query: TypeQuery;
+  readonly pointer: string;
   readonly wanted: Wanted;
   readonly code: RefusalCode;
 }
 
-/** One refusal for all of them: the code is that of the first, the detail says what each needs, a ticket or a grant. */
+/** What only a new grant would help against. */
+const newGrant: readonly RefusalCode[] = ['grant_required', 'grant_expired', 'grant_revoked'];
+
+/** Why a type is not answered: where only a new grant would help and none is to be had any more, because it is retired. */
+export const missingCode = (code: RefusalCode, { isRetired }: Pick<LookupType, 'isRetired'>): RefusalCode =>
+  isRetired === true && newGrant.includes(code) ? 'certificate_type_retired' : code;
+
+/**
+ * One refusal for all of them: the detail says what each needs, a ticket or a grant, and the code is that of the first; of a retired one
+ * only where there is nothing to apply for.
+ */
 function refusalOf(missing: readonly [MissingType, ...MissingType[]]): Refusal {
-  const [{ code }] = missing;
-  const ticketFor: object[] = [];
-  for (const { code: lacking, query, wanted } of missing) {
-    const { certificateTypeCode, level } = wanted;
-    if (lacking === 'ticket_required') ticketFor.push({ certificateTypeCode, level, ...fieldsOf(query) });
-  }
-  return new Refusal(code, {
-    ...(code === 'secrecy_not_granted' && { pointer: '/purpose/secrecy/releaseAt' }),
-    ...(code === 'ticket_required' && { pointer: '/ticket' }),
+  const retired = missing.filter(({ code }) => code === 'certificate_type_retired');
+  const forward = grantsToApplyFor(missing.filter(({ code }) => code !== 'ticket_required'));
+  const others = missing.filter((each) => !retired.includes(each));
+  const [first = missing[0]] = 'apply' in forward ? others : retired;
+  const ticketFor = missing
+    .filter(({ code }) => code === 'ticket_required')
+    .map(({ query, wanted: { certificateTypeCode, level } }) => ({ certificateTypeCode, level, ...fieldsOf(query) }));
+  return new Refusal(first.code, {
+    ...(first.code === 'secrecy_not_granted' && { pointer: '/purpose/secrecy/releaseAt' }),
+    ...(first.code === 'ticket_required' && { pointer: '/ticket' }),
+    ...(first.code === 'certificate_type_retired' && { pointer: first.pointer }),
+    ...(retired.length > 0 && { retired: retired.map(({ query }) => query.certificateTypeCode) }),
     ...(ticketFor.length > 0 && { ticketFor }),
-    ...grantsToApplyFor(missing.filter(({ code: lacking }) => lacking !== 'ticket_required')),
+    ...forward,
   });
 }
 
-/** What to apply for, each the body of an application, and beside them who decides: a body is sent as it stands. */
-export const grantsToApplyFor = (missing: readonly Pick<MissingType, 'wanted' | 'type'>[]): Record<string, unknown> =>
-  missing.length === 0
-    ? {}
-    : {
-        apply: missing.map(({ wanted }) => applicationFor(wanted)),
-        owners: missing.map(({ wanted: { certificateTypeCode }, type: { ownerDepartmentCode } }) => ({
-          certificateTypeCode,
-          ownerDepartmentCode,
-        })),
-      };
+/**
+ * What to apply for, each the body of an application, and beside them who decides: a body is sent as it stands. Retired types are left
+ * out: an application for one is refused.
+ */
+export function grantsToApplyFor(missing: readonly Pick<MissingType, 'wanted' | 'type'>[]): Record<string, unknown> {
+  const granted = missing.filter(({ type }) => type.isRetired !== true);
+  if (granted.length === 0) return {};
+  return {
+    apply: granted.map(({ wanted, type }) => applicationFor(wanted, type)),
+    owners: granted.map(({ wanted: { certificateTypeCode }, type: { ownerDepartmentCode } }) => ({
+      certificateTypeCode,
+      ownerDepartmentCode,
+    })),
+  };
+}
 
 /**
  * Takes one lookup of each type from a grant that covers it. Refuses `quota_exceeded` when the day of all of them is used up, naming
@@ -144,6 +167,10 @@ export function takeQuota(
 
 /** What is missing where a grant in force covers the type: the caller has to ask otherwise, not to ask less. */
 const answerable: readonly RefusalCode[] = ['secrecy_not_granted', 'ticket_required'];
+
+/** Where a question names its type. */
+const pointerOf = ({ about }: Question, i: number): string =>
+  about.by === 'identifier' ? '/certificateIdentifier' : `/types/${i}/certificateTypeCode`;
 
 const grantedTypes = (grants: readonly Grant[]): string[] => [
   ...new Set(grants.map(({ certificateTypeCode }) => certificateTypeCode)),

@@ -1,5 +1,5 @@
 import { Refusal } from '../errors.ts';
-import type { Level } from '../grants/grant.ts';
+import { type Level, longestSecrecyDays } from '../grants/grant.ts';
 import type { Officer } from '../ids.ts';
 import {
   checkHolder,
@@ -72,6 +72,20 @@ export function checkQuestion(unchecked: UncheckedQuestion): Question {
     throw new Refusal('identifier_mismatch', { pointer: '/types', certificateTypeCode: typeCode });
   }
   return { purpose, level, about, types: types ?? [{ certificateTypeCode: typeCode }] };
+}
+
+/**
+ * Refuses `release_invalid` for a lookup that is to be secret until a time at which no grant can keep it so. Whoever is asked about is
+ * on record by then: that somebody tried is not secret.
+ */
+export function checkRelease({ secrecy }: Purpose, at: Date): void {
+  if (secrecy === undefined) return;
+  const ahead = Date.parse(secrecy.releaseAt) - at.getTime();
+  const pointer = '/purpose/secrecy/releaseAt';
+  if (ahead <= 0) throw new Refusal('release_invalid', { pointer, rule: 'not_in_future' });
+  if (ahead > longestSecrecyDays * 86_400_000) {
+    throw new Refusal('release_invalid', { pointer, rule: 'too_late', maxDays: longestSecrecyDays });
+  }
 }
 
 function subjectOf({ holder, certificateIdentifier }: UncheckedQuestion): Question['about'] {

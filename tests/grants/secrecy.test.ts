@@ -55,8 +55,10 @@ await t.test('invariant 2: secrecy is granted to the millisecond, by a grant tha
   t.equal(codeOf([none], dayMs), 'secrecy_not_granted');
   t.equal(codeOf([], dayMs), 'grant_required');
   t.equal(codeOf([grantWith('r', { days: 10, revoked: true })], dayMs), 'grant_revoked');
+  const type = { fieldNames: ['a', 'b', 'c'], sensitiveFieldNames: ['b'] };
+  t.strictSame(applicationFor(wanted(undefined), type).wanted.fields, ['a', 'c'], 'what is sensitive is not proposed');
   t.strictSame(
-    [1, dayMs, dayMs + 1, 3_650 * dayMs, undefined].map((ms) => applicationFor(wanted(ms)).wanted.secrecyDays),
+    [1, dayMs, dayMs + 1, 3_650 * dayMs, undefined].map((ms) => applicationFor(wanted(ms), type).wanted.secrecyDays),
     [1, 1, 2, 3_650, undefined],
     'what to apply for',
   );
@@ -148,8 +150,20 @@ await t.test(
     t.notMatch(JSON.stringify(shown), /监察法/);
 
     t.match(await allow(hub, { secrecyDays: 10 }), { secrecyDays: 10 });
-    for (const releaseAt of [inDays(11), inDays(-1), new Date(Date.now() - 1).toISOString()]) {
-      t.equal(problemOf(await ask(secrecy(releaseAt))).code, 'secrecy_not_granted', releaseAt);
+    t.equal(problemOf(await ask(secrecy(inDays(11)))).code, 'secrecy_not_granted');
+    for (const releaseAt of [
+      inDays(-1),
+      new Date(Date.now() - 1).toISOString(),
+      '2020-01-01T00:00:00Z',
+      inDays(3_651),
+    ]) {
+      const reply = await ask(secrecy(releaseAt), { types: [{ certificateTypeCode: demoTypes.marriage }] });
+      t.match(
+        problemOf(reply),
+        { code: 'release_invalid', context: { pointer: '/purpose/secrecy/releaseAt', apply: undefined } },
+        'no grant can help',
+      );
+      t.match((await reportOf(hub, card))[0], { about: 'lookup', outcome: 'refused' }, 'nor is it hidden');
     }
     for (const bad of [
       {},

@@ -110,6 +110,7 @@ await t.test('invariant 2: what leaves is what an independent oracle allows, and
     'grant_revoked',
     'ticket_required',
     'secrecy_not_granted',
+    'release_invalid',
     'ticket_unknown',
     'ticket_expired',
     'ticket_used_up',

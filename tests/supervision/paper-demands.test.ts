@@ -276,7 +276,9 @@ await t.test('could_supply holds exactly where a matter check with every grant s
     grantsOf: (clientId: string) => grantsOf(core.grants, clientId),
     findType: async (code: string) => {
       const found = (await core.catalogue.read()).newest(code)?.type;
-      return found && { name: found.name, ownerDepartmentCode: found.ownerDepartmentCode, fieldNames: [...fields] };
+      if (found === undefined) return undefined;
+      const { name, ownerDepartmentCode } = found;
+      return { name, ownerDepartmentCode, fieldNames: [...fields], sensitiveFieldNames: [] };
     },
   };
   const seen = new Map<string, number>();

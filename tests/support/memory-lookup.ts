@@ -182,7 +182,8 @@ export function memoryLookup(known: Known, at: number): MemoryLookup {
     grantsOf: async (clientId) => grants.filter((grant) => grant.clientId === clientId),
     findType: async (code) => {
       const fieldNames = known.types.get(code);
-      return fieldNames && { name, ownerDepartmentCode: code.slice(0, 18), fieldNames };
+      if (fieldNames === undefined) return undefined;
+      return { name, ownerDepartmentCode: code.slice(0, 18), fieldNames, sensitiveFieldNames: [] };
     },
     reserve: async () => undefined,
     nextDay: (now) => new Date(now.getTime() + 86_400_000),

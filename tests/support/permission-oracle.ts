@@ -96,6 +96,10 @@ const day = 86_400_000;
 
 /** What a question must be told. */
 export function verdictOf(known: Known, question: AskedQuestion): Verdict {
+  const { at, secretUntil } = question;
+  if (secretUntil !== undefined && (secretUntil <= at || secretUntil > at + 3650 * day)) {
+    return { refused: 'release_invalid' };
+  }
   const ticket = known.tickets.find(({ secret }) => secret === question.ticket);
   const misuse = question.ticket === undefined ? undefined : ticketRefusal(ticket, question);
   if (misuse !== undefined) return { refused: misuse };
