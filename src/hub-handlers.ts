@@ -187,6 +187,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       matters: core.matters,
       isDepartment,
       consumersOf: facts.consumersOf,
+      typeName: async (code) => (await findType(code))?.name,
       couldSupply: (question) =>
         couldSupply({ db, keys, tampered, findType, grantsOf: lookup.grantsOf, cityTimeZone }, question),
       names: async () => {

@@ -171,6 +171,12 @@ function likeness(one: ReadonlySet<string>, other: ReadonlySet<string>): number 
   return shared === 0 ? 0 : (2 * shared) / (one.size + other.size);
 }
 
+/** Whether two names share so much that one may mean the other. */
+export function areAlike(one: Bilingual, other: Bilingual): boolean {
+  const [a, b] = [partsOf(one), partsOf(other)];
+  return Math.max(likeness(a.zh, b.zh), likeness(a.en, b.en)) >= leastLikeness;
+}
+
 /**
  * Types that may be meant instead of, or beside, what was matched, the likeliest first, then by code: without a match those that share
  * parts of the name, with a match by name the others of that name.

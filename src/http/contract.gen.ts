@@ -2969,7 +2969,7 @@ export interface components {
             notice?: components["schemas"]["MatterNotice"];
         };
         /**
-         * @description Why paper was asked for, in the office's own words about itself; the hub judges apart from it.
+         * @description Why paper was asked for, as the office says of itself or a portal reports of it; the hub judges apart from it.
          * @enum {string}
          */
         PaperDemandReason: "hub_unavailable" | "certificate_missing" | "certificate_wrong" | "certificate_unreadable" | "person_prefers_paper" | "other";
@@ -2979,15 +2979,15 @@ export interface components {
          */
         PaperDemandState: "recorded" | "reported" | "contested" | "escalated" | "withdrawn" | "maintained";
         /**
-         * @description What the hub judged when it was recorded. Deviations are `outside_matter` (the matter does not ask for it, or is retired and asks for nothing any more), `could_supply` (every certificate of some alternative was in force and met its conditions, and the office had the grants) and `could_supply_with_grant` (the same, but a grant was missing). `retained_proof`: only paper proves it. `not_judged`: the hub does not know the matter, a party was not named, or the office neither handles the matter nor has a system that may look up certificates.
+         * @description What the hub judged when it was recorded. Deviations are `outside_matter` (the matter does not ask for it, as it was described, or is retired and asks for nothing any more), `could_supply` (every certificate of some alternative was in force and met its conditions, and the office had the grants) and `could_supply_with_grant` (the same, but a grant was missing). `retained_proof`: only paper proves it. `not_judged`: the hub does not know the matter, what was described only resembles a requirement, a party was not named, or the office neither handles the matter nor has a system that may look up certificates.
          * @enum {string}
          */
         PaperDemandJudgement: "outside_matter" | "retained_proof" | "could_supply" | "could_supply_with_grant" | "could_not_supply" | "not_judged";
         PaperDemandRequest: {
             matterCode: components["schemas"]["MatterCode"];
-            /** @description The code of the requirement. Without it the matter does not ask for what was demanded, and `what` says it. */
+            /** @description The code of the requirement. Without it `what` says what was demanded. */
             requirement?: string;
-            /** @description What was demanded, exactly when there is no `requirement`. */
+            /** @description What was demanded, exactly when there is no `requirement`. What bears the name of a requirement, in either language, is that requirement; what only resembles one, or a certificate that proves one, is `not_judged`. */
             what?: components["schemas"]["Text"];
             /** @description Required of an office. */
             caseNumber?: string;
@@ -2998,8 +2998,9 @@ export interface components {
             parties: {
                 [key: string]: components["schemas"]["Holder"];
             };
-            reason: components["schemas"]["PaperDemandReason"];
-            /** @description The office's reason in words; required with `other`. The person may read it. */
+            /** @description Required of an office. A portal sends it where the office told the person one; the person then reads it as reported, not as said by the office. */
+            reason?: components["schemas"]["PaperDemandReason"];
+            /** @description The reason in words; required of an office with `other`. The person may read it. */
             explanation?: components["schemas"]["Text"];
             /** @description The office that asked. Required of a portal; an office may name itself alone. */
             departmentCode?: components["schemas"]["DepartmentCode"];
@@ -3028,7 +3029,7 @@ export interface components {
             departmentCode: components["schemas"]["DepartmentCode"];
             matterCode: components["schemas"]["MatterCode"];
             requirement?: string;
-            reason: components["schemas"]["PaperDemandReason"];
+            reason?: components["schemas"]["PaperDemandReason"];
             /** @enum {string} */
             reportedBy: "office" | "portal";
             state: components["schemas"]["PaperDemandState"];
@@ -3093,7 +3094,7 @@ export interface components {
                 name?: components["schemas"]["Bilingual"];
             };
             what?: string;
-            reason: {
+            reason?: {
                 code: components["schemas"]["PaperDemandReason"];
                 text: components["schemas"]["Sentence"];
             };
@@ -3143,6 +3144,7 @@ export interface components {
                 maintained: number;
                 /** @description An answer is past its deadline. */
                 overdue: number;
+                /** @description `unstated` where a report names no reason. */
                 byReason: {
                     [key: string]: number;
                 };

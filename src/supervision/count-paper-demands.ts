@@ -95,7 +95,7 @@ function count({ all, reason, state, judgement }: Counting, demand: PaperDemand,
   if (wasContested(demand)) add(all, 'contested');
   if (isOverdue(demand, at)) add(all, 'overdue');
   if (isDeviation(demand.judged)) add(all, 'deviations');
-  add(reason, demand.reason);
+  add(reason, demand.reason ?? 'unstated');
   add(state, demand.state);
   add(judgement, demand.judged.judgement);
 }

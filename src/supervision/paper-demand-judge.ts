@@ -27,8 +27,9 @@ const judgements: Readonly<Record<Awaited<ReturnType<CouldSupply>>['supply'], Ju
 export interface ToJudge {
   /** Undefined when the hub does not know it. */
   readonly matter: Matter | undefined;
-  /** Undefined when something was demanded that the matter does not ask for. */
+  /** Undefined when something was described that is none of the matter's requirements, or only may be one. */
   readonly requirement: MatterRequirement | undefined;
+  readonly mayBeRequired: boolean;
   readonly parties: Readonly<Record<string, Holder>>;
   /** The office. */
   readonly departmentCode: string;
@@ -41,14 +42,14 @@ export interface ToJudge {
 /** Judges a demand for paper as it is made. The answer is for the demand's box alone, never for who records it. */
 export async function judgePaperDemand(
   couldSupply: CouldSupply,
-  { matter, requirement, parties, departmentCode, ...rest }: ToJudge,
+  { matter, requirement, mayBeRequired, parties, departmentCode, ...rest }: ToJudge,
 ): Promise<Judged> {
   if (matter === undefined) return { judgement: 'not_judged', of: [] };
   // No grant would be for it to apply for, nor proof for it to ask for: the report names the wrong office, or the hub does not know why.
   const hasPart = departmentCode === matter.departmentCode || rest.clientIds.length > 0;
   if (!hasPart) return { judgement: 'not_judged', of: [] };
   if (isRetired(matter)) return { judgement: 'outside_matter', of: [] };
-  if (requirement === undefined) return { judgement: 'outside_matter', of: [] };
+  if (requirement === undefined) return { judgement: mayBeRequired ? 'not_judged' : 'outside_matter', of: [] };
   if (requirement.paper !== undefined) return { judgement: 'retained_proof', of: [] };
   const { supply, of } = await couldSupply({ matter, requirement, parties: new Map(Object.entries(parties)), ...rest });
   return { judgement: judgements[supply], of };

@@ -38,7 +38,7 @@ export function summaryOf(
     departmentCode,
     matterCode,
     ...(requirement !== undefined && { requirement }),
-    reason,
+    ...(reason !== undefined && { reason }),
     reportedBy,
     overdue: isOverdue(demand, at),
     ...(withJudgement && { judgement: judged.judgement }),
@@ -67,7 +67,7 @@ export function wholeOf(demand: PaperDemand, facts: Parameters<typeof summaryOf>
 
 /** A demand as a party reads it: its own words and the answers; nothing of what other parties hold or said. */
 export function personViewOf(demand: PaperDemand, holder: Holder, { department, matter, day }: ViewNames) {
-  const { departmentCode, matterCode, requirement, what, reason, explanation, history } = demand;
+  const { departmentCode, matterCode, requirement, what, reason, reportedBy, explanation, history } = demand;
   const known = matter(matterCode);
   const own = partiesPlayedBy(demand, holder);
   const judgement = judgementFor(demand, holder);
@@ -82,9 +82,9 @@ export function personViewOf(demand: PaperDemand, holder: Holder, { department, 
       },
     }),
     ...(what !== undefined && { what }),
-    reason: { code: reason, text: reasonText[reason] },
+    ...(reason !== undefined && { reason: { code: reason, text: reasonText(reason, reportedBy) } }),
     ...(explanation !== undefined && { explanation }),
-    judgement: { code: judgement, text: judgementText[judgement] },
+    judgement: { code: judgement, text: judgementText[textOf(demand, judgement, own)] },
     contestable: isContestable(demand),
     objections: history.flatMap(({ at, party, text }) =>
       party !== undefined && text !== undefined && own.includes(party)
@@ -97,6 +97,18 @@ export function personViewOf(demand: PaperDemand, holder: Holder, { department, 
         : [],
     ),
   };
+}
+
+/** Which sentence says a judgement. A known requirement is outside of a matter only when that is retired; else it rests on words. */
+function textOf(
+  { requirement, reportedBy, history }: PaperDemand,
+  judgement: ReturnType<typeof judgementFor>,
+  own: readonly string[],
+): keyof typeof judgementText {
+  if (judgement !== 'outside_matter') return judgement;
+  if (requirement !== undefined) return 'outside_retired';
+  const isOwn = reportedBy === 'portal' && own.includes(history[0]?.party ?? '');
+  return isOwn ? 'outside_as_told' : 'outside_as_recorded';
 }
 
 const hub = 'hub' as const;

@@ -1,36 +1,43 @@
 import type { Bilingual } from '../catalogue/certificate-type.ts';
-import type { Judgement, PaperDemandReason } from './paper-demand.ts';
+import type { Judgement, PaperDemand, PaperDemandReason } from './paper-demand.ts';
 
-/** Why paper was asked for, as the person reads it. */
-export const reasonText: Readonly<Record<PaperDemandReason, Bilingual>> = {
-  hub_unavailable: {
-    zh: '办理部门称共享平台当时无法使用。',
-    en: 'The office says that the hub could not be reached at the time.',
-  },
-  certificate_missing: {
-    zh: '办理部门称平台上没有相应的电子证照。',
-    en: 'The office says that the hub has no such certificate.',
-  },
-  certificate_wrong: {
-    zh: '办理部门称相应的电子证照内容有误。',
-    en: 'The office says that the certificate in the hub is wrong.',
-  },
-  certificate_unreadable: {
-    zh: '办理部门称相应的电子证照无法读取。',
-    en: 'The office says that the certificate in the hub cannot be read.',
-  },
-  person_prefers_paper: {
-    zh: '办理部门称申请人自愿提交纸质材料。',
-    en: 'The office says that the applicant prefers to bring paper.',
-  },
-  other: { zh: '办理部门说明了其他原因。', en: 'The office gives another reason.' },
+type JudgementText =
+  | Exclude<Judgement, 'outside_matter'>
+  | 'concerns_others'
+  | 'outside_as_told'
+  | 'outside_as_recorded'
+  | 'outside_retired';
+
+const said: Readonly<Record<PaperDemandReason, Bilingual>> = {
+  hub_unavailable: { zh: '共享平台当时无法使用', en: 'the hub could not be reached at the time' },
+  certificate_missing: { zh: '平台上没有相应的电子证照', en: 'the hub has no such certificate' },
+  certificate_wrong: { zh: '相应的电子证照内容有误', en: 'the certificate in the hub is wrong' },
+  certificate_unreadable: { zh: '相应的电子证照无法读取', en: 'the certificate in the hub cannot be read' },
+  person_prefers_paper: { zh: '申请人自愿提交纸质材料', en: 'the applicant prefers to bring paper' },
+  other: { zh: '另有原因', en: 'there is another reason' },
 };
 
-/** What the hub judged, as the person reads it. */
-export const judgementText: Readonly<Record<Judgement | 'concerns_others', Bilingual>> = {
-  outside_matter: {
-    zh: '该事项并不要求提供这项材料，办理部门不应索要。',
-    en: 'The matter does not ask for this proof; the office should not have demanded it.',
+/** Why paper was asked for, as the person reads it: said by the office, or only reported of it. */
+export function reasonText(reason: PaperDemandReason, reportedBy: PaperDemand['reportedBy']): Bilingual {
+  const { zh, en } = said[reason];
+  return reportedBy === 'office'
+    ? { zh: `办理部门称${zh}。`, en: `The office says that ${en}.` }
+    : { zh: `据反映，办理部门称${zh}。`, en: `According to the report, the office said that ${en}.` };
+}
+
+/** What the hub judged, as the person reads it; `outside_matter` by what it rests on. */
+export const judgementText: Readonly<Record<JudgementText, Bilingual>> = {
+  outside_as_told: {
+    zh: '按您所述，该事项并不要求提供这项材料，办理部门不应索要。',
+    en: 'As you described it, the matter does not ask for this proof; the office should not have demanded it.',
+  },
+  outside_as_recorded: {
+    zh: '按登记的描述，该事项并不要求提供这项材料，办理部门不应索要。',
+    en: 'As it was described, the matter does not ask for this proof; the office should not have demanded it.',
+  },
+  outside_retired: {
+    zh: '该事项当时已停用，不再要求任何证明，办理部门不应索要。',
+    en: 'The matter was retired by then and asks for no proof any more; the office should not have demanded it.',
   },
   retained_proof: {
     zh: '这项证明列入保留清单，目前只能以纸质形式提供，办理部门可以索要。',

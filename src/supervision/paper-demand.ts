@@ -56,7 +56,8 @@ export interface PaperDemand {
   readonly legalBasis?: LegalBasis;
   /** By the codes of the matter's parties. */
   readonly parties: Readonly<Record<string, Holder>>;
-  readonly reason: PaperDemandReason;
+  /** The office's own, or as a portal reports it, which may not know. */
+  readonly reason?: PaperDemandReason;
   readonly explanation?: string;
   readonly judged: Judged;
   readonly state: PaperDemandState;

@@ -4,16 +4,16 @@ import type { Matter, MatterRequirement } from '../catalogue/matter.ts';
 import type { MattersView } from '../catalogue/matters.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
-import type { LegalBasis } from '../grants/grant.ts';
-import { type Call, newId, type Officer } from '../ids.ts';
+import { type Call, newId } from '../ids.ts';
 import type { Holder } from '../verification/identifiers.ts';
-import { type PaperDemand, type PaperDemandReason, partiesPlayedBy } from './paper-demand.ts';
+import type { PaperDemand } from './paper-demand.ts';
+import { officeOf, type PaperDemandInput, partyOfPerson, requirementOf, type TypeNames } from './paper-demand-input.ts';
 import { type CouldSupply, judgePaperDemand } from './paper-demand-judge.ts';
-import { checkedHolder, checkedParties, type GivenHolder, missingParty } from './paper-demand-parties.ts';
+import { checkedParties, missingParty } from './paper-demand-parties.ts';
 import { paperDemandEntry } from './paper-demand-record.ts';
 import { insertPaperDemand, type PaperDemandStoreDeps } from './paper-demand-store.ts';
 
-export interface RecordPaperDemandDeps extends PaperDemandStoreDeps {
+export interface RecordPaperDemandDeps extends PaperDemandStoreDeps, TypeNames {
   readonly write: Write;
   readonly recordIn: RecordIn;
   readonly matters: MattersView;
@@ -23,25 +23,6 @@ export interface RecordPaperDemandDeps extends PaperDemandStoreDeps {
   readonly couldSupply: CouldSupply;
   /** When an answer that somebody begins to wait for at that moment is late. */
   readonly dueAfter: (at: Date) => Date;
-}
-
-/** A demand as it arrived: shape checked by the contract, nothing else. */
-export interface PaperDemandInput {
-  readonly matterCode: string;
-  readonly requirement?: string;
-  readonly what?: string;
-  readonly caseNumber?: string;
-  readonly officer?: Officer;
-  readonly legalBasis?: LegalBasis;
-  readonly parties: Readonly<Record<string, GivenHolder>>;
-  readonly reason: PaperDemandReason;
-  readonly explanation?: string;
-  /** The office: of a report any, of an office's own record itself. */
-  readonly departmentCode?: string;
-  /** Whom the portal authenticated, of a report. */
-  readonly holder?: GivenHolder;
-  /** What the person says. With it, it is a report of a portal; without, an office's own record. */
-  readonly statement?: string;
 }
 
 /**
@@ -76,10 +57,10 @@ export async function recordPaperDemand(
             ...(officer !== undefined && { officer }),
             detail: {
               reportedBy,
-              reason,
               judgement: judged.judgement,
               ...(requirement !== undefined && { requirement }),
               ...(what !== undefined && { what }),
+              ...(reason !== undefined && { reason }),
               ...(explanation !== undefined && { explanation }),
               ...(statement !== undefined && { statement }),
             },
@@ -101,18 +82,19 @@ async function prepare(
     throw new Refusal('department_unknown', { pointer: '/departmentCode' });
   }
   const matter = (await deps.matters.read()).newest(input.matterCode);
-  const requirement = requirementOf(matter, input);
+  const { requirement, mayBeRequired } = await requirementOf(deps, matter, input);
   const parties = checkedParties({ matter, given: input.parties });
   const party = input.statement === undefined ? undefined : partyOfPerson(parties, input);
   if (party === undefined) mustNameAll(matter, requirement, parties);
   const clientIds = party === undefined ? [caller.clientId] : await deps.consumersOf(departmentCode);
   const { legalBasis } = input;
   const basis = legalBasis !== undefined && { legalBasis };
-  const asked = { matter, requirement, parties, departmentCode, clientIds, at, ...basis };
+  const asked = { matter, requirement, mayBeRequired, parties, departmentCode, clientIds, at, ...basis };
   const { parties: _given, departmentCode: _office, holder: _person, statement, officer, ...said } = input;
   const by = { at, departmentCode: caller.department, clientId: caller.clientId };
   const demand = {
     ...said,
+    ...(requirement !== undefined && { requirement: requirement.code }),
     paperDemandId: newId(),
     departmentCode,
     clientId: caller.clientId,
@@ -137,48 +119,4 @@ function mustNameAll(
   if (matter === undefined || requirement === undefined || isRetired(matter)) return;
   const left = missingParty(matter, requirement, parties);
   if (left !== undefined) throw new Refusal('party_missing', { pointer: `/parties/${left}`, rule: 'missing' });
-}
-
-const missing = (name: string, rule = 'missing'): Refusal =>
-  new Refusal('contract_violation', { pointer: `/${name}`, rule });
-
-/** Whose demand it is, with everything there that makes it one of an office or of a portal, and nothing of the other. */
-function officeOf(input: PaperDemandInput, { caller }: Pick<Call, 'caller'>): string {
-  const { statement, departmentCode, holder, caseNumber, officer, reason, explanation } = input;
-  if (statement !== undefined) {
-    if (!caller.roles.includes('portal')) throw missing('statement', 'portals_only');
-    if (departmentCode === undefined) throw missing('departmentCode');
-    if (holder === undefined) throw missing('holder');
-    return departmentCode;
-  }
-  if (!caller.roles.includes('consumer')) throw missing('statement');
-  if (departmentCode !== undefined && departmentCode !== caller.department) {
-    throw new Refusal('wrong_department', { pointer: '/departmentCode' });
-  }
-  if (holder !== undefined) throw missing('holder', 'portals_only');
-  if (caseNumber === undefined) throw missing('caseNumber');
-  if (officer === undefined) throw missing('officer');
-  if (reason === 'other' && explanation === undefined) throw missing('explanation');
-  return caller.department;
-}
-
-/** The requirement that is meant; of a matter that the hub does not know, none. */
-function requirementOf(
-  matter: Matter | undefined,
-  { requirement: code, what }: PaperDemandInput,
-): MatterRequirement | undefined {
-  if ((code === undefined) === (what === undefined))
-    throw missing('what', code === undefined ? 'missing' : 'requirement');
-  if (code === undefined || matter === undefined) return undefined;
-  const requirement = matter.requirements.find((each) => each.code === code);
-  if (requirement === undefined) throw new Refusal('requirement_unknown', { pointer: '/requirement' });
-  return requirement;
-}
-
-/** The party that the authenticated person plays. */
-function partyOfPerson(parties: Readonly<Record<string, Holder>>, { holder }: PaperDemandInput): string {
-  if (holder === undefined) throw missing('holder');
-  const [party] = partiesPlayedBy({ parties }, checkedHolder(holder, '/holder'));
-  if (party === undefined) throw new Refusal('party_missing', { pointer: '/holder', rule: 'not_a_party' });
-  return party;
 }

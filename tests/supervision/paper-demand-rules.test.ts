@@ -20,6 +20,7 @@ import {
 import { judgePaperDemand } from '../../src/supervision/paper-demand-judge.ts';
 import { missingParty } from '../../src/supervision/paper-demand-parties.ts';
 import { personViewOf, summaryOf, wholeOf } from '../../src/supervision/paper-demand-view.ts';
+import { whatIsMeant } from '../../src/supervision/paper-demand-what.ts';
 import { judgementText, reasonText } from '../../src/supervision/paper-demand-words.ts';
 import type { Holder } from '../../src/verification/identifiers.ts';
 
@@ -224,7 +225,16 @@ const matter = {
 await t.test('what is judged, and by what', async (t) => {
   const asked: unknown[] = [];
   const judge = async (rest: object, supply: 'permitted' | 'grant_missing' | 'none' | 'unknown' = 'none') => {
-    const input = { matter, requirement, parties: {}, departmentCode: 'office', clientIds: ['desk'], at, ...rest };
+    const input = {
+      matter,
+      requirement,
+      mayBeRequired: false,
+      parties: {},
+      departmentCode: 'office',
+      clientIds: ['desk'],
+      at,
+      ...rest,
+    };
     const { judgement } = await judgePaperDemand((question) => {
       asked.push(question);
       return Promise.resolve({ supply, of: [] });
@@ -233,6 +243,7 @@ await t.test('what is judged, and by what', async (t) => {
   };
   t.equal(await judge({ matter: undefined }), 'not_judged');
   t.equal(await judge({ requirement: undefined }), 'outside_matter');
+  t.equal(await judge({ requirement: undefined, mayBeRequired: true }), 'not_judged', 'perhaps a requirement');
   const retained = { requirement: { ...requirement, alternatives: undefined, paper: {} } };
   t.equal(await judge(retained), 'retained_proof');
   const retired = { matter: { ...matter, note: { state: 'retired' } } };
@@ -251,6 +262,69 @@ await t.test('what is judged, and by what', async (t) => {
     judgements.filter((judgement) => isDeviation({ judgement, of: [] })),
     ['outside_matter', 'could_supply', 'could_supply_with_grant'],
   );
+});
+
+await t.test('what is described is the requirement of that name, perhaps one that resembles it, or none', (t) => {
+  const named = (code: string, zh: string, en: string): MatterRequirement => ({
+    code,
+    name: { zh, en },
+    legalGround: bilingual('law'),
+    alternatives: [],
+  });
+  const requirements = [
+    named('identity', '监护人身份', 'Identity of the guardian'),
+    named('vaccination', '预防接种', 'Vaccination'),
+    named('stay', '居住证明', 'Residence in the city'),
+    named('twin-1', '同名材料', 'Same name'),
+    named('twin-2', '同名 材料', 'The other one'),
+  ];
+  const types = [{ zh: '居民户口簿', en: 'Household register' }];
+  const meant = (what: string): string => {
+    const found = whatIsMeant(what, { requirements }, types);
+    return found.by === 'name' ? found.requirement.code : found.by;
+  };
+  for (const [what, expected] of [
+    ['预防接种', 'vaccination'],
+    [' 监护人「身份」', 'identity'],
+    ['VACCINATION.', 'vaccination'],
+    ['identity of the guardian', 'identity'],
+    ['居住证明材料', 'stay'],
+    ['同名材料', 'likeness'],
+    ['预防接种证', 'likeness'],
+    ['孩子的预防接种证复印件', 'likeness'],
+    ['身份证复印件', 'likeness'],
+    ['a photocopy of the household register', 'likeness'],
+    ['户口本', 'likeness'],
+    ['无犯罪记录', 'nothing'],
+    ['亲子鉴定报告', 'nothing'],
+    ['copy', 'nothing'],
+    ['a proof of nothing', 'nothing'],
+  ] as const) {
+    t.equal(meant(what), expected, what);
+  }
+  t.end();
+});
+
+await t.test('the person reads on what it rests that the matter does not ask for it', (t) => {
+  const names = { department: () => undefined, matter: () => undefined, day: () => '2026-11-23' };
+  const outside = { judged: { judgement: 'outside_matter', of: [] }, what: 'a letter', requirement: undefined };
+  const textFor = (rest: object, n = 1): string =>
+    personViewOf(demandIn({ ...outside, ...rest } as object), person(n), names).judgement.text.en;
+  const step = {
+    step: 'reported',
+    at,
+    departmentCode: 'p',
+    clientId: 'portal',
+    party: 'guardian',
+    text: 'no',
+  } as const;
+  t.match(textFor({ reportedBy: 'portal', history: [step] }), /^As you described it/);
+  t.match(textFor({ reportedBy: 'portal', history: [step] }, 2), /^As it was described/, 'by another party');
+  t.match(textFor({}), /^As it was described/);
+  t.match(textFor({ requirement: 'proof' }), /retired/);
+  const { reason: _none, ...silent } = demandIn({ reportedBy: 'portal' });
+  t.notOk('reason' in personViewOf(silent, person(1), names), 'no sentence about a reason that nobody named');
+  t.end();
 });
 
 await t.test('an office names everybody on whom the certificates depend', (t) => {
@@ -272,9 +346,23 @@ await t.test('deadlines, numbers and words', (t) => {
     t.notOk(isOverdue({ state, dueAt }, new Date(dueAt.getTime() + 1)), `${state}: nobody waits`);
   }
   t.equal(paperDemandNumber('0199a000-0000-7000-8000-00000000c0de', '2026-11-23'), 'ZZ-20261123-00000000C0DE');
-  const reasons = Object.keys(reasonText) as PaperDemandReason[];
-  const texts = [...reasons.map((code) => reasonText[code]), ...Object.values(judgementText)];
-  t.equal(reasons.length + judgements.length + 1, texts.length);
+  const reasons: readonly PaperDemandReason[] = [
+    'hub_unavailable',
+    'certificate_missing',
+    'certificate_wrong',
+    'certificate_unreadable',
+    'person_prefers_paper',
+    'other',
+  ];
+  const own = reasons.map((code) => reasonText(code, 'office'));
+  const reported = reasons.map((code) => reasonText(code, 'portal'));
+  for (const { zh, en } of own) t.ok(zh.startsWith('办理部门称') && en.startsWith('The office says'), en);
+  for (const { zh, en } of reported) {
+    t.ok(zh.startsWith('据反映，') && en.startsWith('According to the report, '), 'no words put into its mouth');
+  }
+  const judged = Object.values(judgementText);
+  t.equal(judged.length, judgements.length + 3, 'three for what the matter does not ask for');
+  const texts = [...own, ...reported, ...judged];
   t.equal(new Set(texts.flatMap(({ zh, en }) => [zh, en])).size, texts.length * 2, 'each says something of its own');
   for (const { zh, en } of texts) t.ok(/^[A-Z][^\u4e00-\u9fff]*\.$/.test(en) && zh.endsWith('。'), en);
   t.end();

@@ -178,12 +178,29 @@ await t.test('a retired matter demands nothing', async (t) => {
   t.equal(await judgementOf(await record(asked)), 'retained_proof');
   await expectAnswer(admin.post(`/v1/matters/${String(matterCode)}/retirements`, { reason: 'merged' }), 200);
   t.equal(await judgementOf(await record(asked)), 'outside_matter');
-  t.match(await search(applicant), [
-    { judgement: { code: 'outside_matter' } },
-    { judgement: { code: 'retained_proof' } },
-  ]);
   const unknown = await school.post(demands, newPaperDemand({ ...asked, requirement: 'no-such' }));
   t.equal(codeOf(unknown), 'requirement_unknown', 'what it asked for is still known');
+});
+
+await t.test('a requirement called by its name is that requirement', async (t) => {
+  const guardian = holderOf(somebody());
+  const named = (what: string, overrides: object = {}) =>
+    newPaperDemand({ requirement: undefined, what, parties: { guardian }, ...overrides });
+  const { paperDemandId } = await expectAnswer<Receipt>(school.post(demands, named('预防接种')), 201);
+  t.match(await expectAnswer(auditor.get(`${demands}/${paperDemandId}`), 200), {
+    demand: { requirement: 'vaccination', judgement: 'retained_proof' },
+    what: '预防接种',
+  });
+  for (const [what, judgement] of [
+    ['Identity of the guardian', 'could_not_supply'],
+    ['身份证复印件', 'not_judged'],
+    ['居民户口簿', 'not_judged'],
+    ['无犯罪记录', 'outside_matter'],
+  ] as const) {
+    t.equal(await judgementOf(await expectAnswer<Receipt>(school.post(demands, named(what)), 201)), judgement, what);
+  }
+  const incomplete = await school.post(demands, named('年满六周岁'));
+  t.match([codeOf(incomplete), (incomplete.body as Problem).context], ['party_missing', { pointer: '/parties/child' }]);
 });
 
 /** Materials of two types, of two people, with conditions that some of them meet. */
@@ -614,14 +631,22 @@ await t.test('counted per department; an office cannot read a judgement off its 
   const parties = { guardian: holderOf(person) };
   await record({ parties, reason: 'person_prefers_paper' });
   await record({ requirement: undefined, what: 'a proof of nothing', reason: 'hub_unavailable' });
+  const holder = holderOf(somebody());
+  const told = { parties: { guardian: holder }, holder, explanation: undefined };
+  await report({ ...told, reason: undefined });
+  await report({ ...told, requirement: 'vaccination' });
+  const shown = await search(holder);
+  t.match(shown, [{ reason: { text: { zh: /^据反映，办理部门称/, en: /^According to the report, / } } }, {}]);
+  t.notOk('reason' in (shown[1] ?? {}), 'what nobody said is not put into its mouth');
   const after = (await countsFor(auditor)).find(({ departmentCode }) => departmentCode === education);
   for (const [name, more] of Object.entries({
-    total: 2,
+    total: 4,
     deviations: 2,
+    unstated: 1,
     outside_matter: 1,
     could_supply: 1,
     hub_unavailable: 1,
-    contested: 0,
+    contested: 2,
   })) {
     const of = (counts: Counts | undefined): number =>
       Number({ ...counts, ...counts?.byJudgement, ...counts?.byReason }[name as 'total'] ?? 0);
@@ -733,6 +758,7 @@ await t.test('bad demands are refused, on record, and nothing is kept of them', 
     { reason: 'other', explanation: undefined },
     violation('/explanation'),
   );
+  await wrong('no reason', { reason: undefined }, violation('/reason'));
   await wrong('no such reason', { reason: 'habit' }, violation('/reason'));
   await wrong('for another department', { departmentCode: publicSecurity }, [
     403,
