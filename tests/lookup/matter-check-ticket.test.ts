@@ -545,6 +545,40 @@ await t.test(
   },
 );
 
+await t.test(
+  'on delegation each ticket has its own holder and delegate, and the basis is that of the check',
+  async (t) => {
+    await grantOf({ fields: ['name', 'birthDate'], legalBases: ['delegated'], ticketRequired: true });
+    const delegated = { ...why, legalBasis: 'delegated' };
+    const types = [{ certificateTypeCode: demoTypes.residentIdCard, fields: ['name', 'birthDate'] }];
+    const issueFor = (holder: typeof parent, delegate: typeof parent) => {
+      const until = new Date(Date.now() + 600_000).toISOString();
+      const statement = holderStatement({
+        matterCode,
+        caseNumber: why.caseNumber,
+        holder,
+        types: [demoTypes.residentIdCard],
+        delegate,
+        scope: '入学申请',
+        delegationExpiresAt: until,
+      });
+      const purpose = { matterCode, ...delegated };
+      return expectAnswer<Issued>(
+        school.post('/v1/tickets', { purpose, level: 'fields', holder, types, statement }),
+        201,
+      );
+    };
+    const agent = { type: '111', number: personOf(9).idNumber };
+    const [parents, childs] = [await issueFor(parent, agent), await issueFor(child, parent)];
+    const own = await issue();
+    const mixed = await post({ applicant: own.ticket, child: childs.ticket }, delegated);
+    t.match(mixed.body, { code: 'ticket_mismatch', context: { pointer: '/legalBasis', party: 'applicant' } });
+    const answer = await check({ applicant: parents.ticket, child: childs.ticket }, delegated);
+    t.equal(answer.complete, true);
+    t.strictSame([await usedOf(parents), await usedOf(childs), await usedOf(own)], [1, 1, 0]);
+  },
+);
+
 await t.test('other parties need a grant that takes questions without a ticket', async (t) => {
   await grantOf({ fields: ['name'] });
   const issued = await issue();
