@@ -38,10 +38,8 @@ export function hubFacts({ config, keys, registry, catalogue, matters, tampered,
     },
     /** The newest version of a type, as it is in memory or as the transaction sees it. */
     findType: async (code: string, trx?: Transaction<Tables>): Promise<(LookupType & ApplicableType) | undefined> => {
-      const type =
-        trx === undefined
-          ? (await catalogue.read()).newest(code)?.type
-          : await readNewestType(trx, { keys, tampered }, code);
+      const types = trx === undefined ? await catalogue.read() : undefined;
+      const type = trx === undefined ? types?.newest(code)?.type : await readNewestType(trx, { keys, tampered }, code);
       if (type === undefined) return undefined;
       const { name, ownerDepartmentCode, decidedBy } = type;
       const fields = grantableFields(type);
@@ -53,6 +51,15 @@ export function hubFacts({ config, keys, registry, catalogue, matters, tampered,
         sensitiveFieldNames: sensitive.map((field) => field.name),
         ...(decidedBy !== undefined && { decidedBy }),
         isRetired: isRetired(type),
+        migrationOf: (field) => {
+          // The oldest version without it since it was last there.
+          for (let version = type.version - 1; version > 0; version -= 1) {
+            const before = types?.version(code, version)?.type;
+            if (before?.fields.some(({ name }) => name === field) !== true) continue;
+            return types?.version(code, version + 1)?.type.note?.migrationNote;
+          }
+          return undefined;
+        },
       };
     },
     /** What codes are called now. */

@@ -121,8 +121,11 @@ function checkFields(fields: Readonly<Record<string, unknown>>, { type, checks }
   }
 }
 
-/** A member name chosen by the caller could itself be somebody's number or name; only what looks like a field name is repeated. */
-const tellableName = (name: string): string => (/^[a-z][A-Za-z]{0,39}[0-9]{0,2}$/.test(name) ? `/${name}` : '');
+/**
+ * The end of a pointer to a member, or nothing: a name chosen by the caller could itself be somebody's number or name, and only what looks
+ * like a field name is repeated.
+ */
+export const tellableName = (name: string): string => (/^[a-z][A-Za-z]{0,39}[0-9]{0,2}$/.test(name) ? `/${name}` : '');
 
 /** What can be done to a certificate version after it was pushed. */
 export type CertificateAction =

@@ -1348,7 +1348,7 @@ export interface paths {
         put?: never;
         /**
          * Look up certificates
-         * @description By holder (all types you are granted, or named ones) or by certificate identifier. Every question names its purpose and is recorded before the answer leaves; nothing found and refusals are recorded too. Fields leave only from certificates in force; others are listed with their status. What is in force stands first, the newest before the older; nothing found is an empty list, not an error. Without `types` you ask about every type that you may see for this purpose. Keep the whole answer with the case: `answer` is the signed receipt, and each `sdJwt` belongs to it. A retry is a new question with a record of its own, and counts against the quota.
+         * @description By holder (all types you are granted, or named ones) or by certificate identifier. Every question names its purpose and is recorded before the answer leaves; nothing found and refusals are recorded too. Fields leave only from certificates in force; others are listed with their status. What is in force stands first, the newest before the older; nothing found is an empty list, not an error. Without `types` you ask about every type that you may see for this purpose. A field that a later version of the type has no more is `field_unknown`, with that version's `migrationNote` in `context`. Keep the whole answer with the case: `answer` is the signed receipt, and each `sdJwt` belongs to it. A retry is a new question with a record of its own, and counts against the quota.
          */
         post: operations["lookUp"];
         delete?: never;

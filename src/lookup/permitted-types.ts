@@ -1,3 +1,5 @@
+import type { Bilingual } from '../catalogue/certificate-type.ts';
+import { tellableName } from '../certificates/certificate.ts';
 import { Refusal, type RefusalCode } from '../errors.ts';
 import {
   applicationFor,
@@ -14,6 +16,8 @@ import type { Question, TypeQuery } from './question.ts';
 export interface LookupType extends GrantedFields {
   readonly name: { readonly zh: string; readonly en: string };
   readonly ownerDepartmentCode: string;
+  /** What the version that took a field away told its users to do; undefined for a field that no version had. */
+  readonly migrationOf: (field: string) => Bilingual | undefined;
   /** What was granted still answers; nothing new is. */
   readonly isRetired?: boolean;
 }
@@ -188,7 +192,12 @@ async function knownType(deps: Pick<PermissionDeps, 'findType'>, query: TypeQuer
   const unknown = fields.find((field) => !type.fieldNames.includes(field));
   if (unknown !== undefined) {
     const index = query.fields?.indexOf(unknown) ?? -1;
-    throw new Refusal('field_unknown', { pointer: index >= 0 ? `/types/${i}/fields/${index}` : `/types/${i}/compare` });
+    const migrationNote = type.migrationOf(unknown);
+    throw new Refusal('field_unknown', {
+      pointer: index >= 0 ? `/types/${i}/fields/${index}` : `/types/${i}/compare${tellableName(unknown)}`,
+      ...(tellableName(unknown) !== '' && { field: unknown }),
+      ...(migrationNote !== undefined && { migrationNote }),
+    });
   }
   return type;
 }

@@ -295,7 +295,7 @@ await t.test('could_supply holds exactly where a matter check with every grant s
       const found = (await core.catalogue.read()).newest(code)?.type;
       if (found === undefined) return undefined;
       const { name, ownerDepartmentCode } = found;
-      return { name, ownerDepartmentCode, fieldNames: [...fields], sensitiveFieldNames: [] };
+      return { name, ownerDepartmentCode, fieldNames: [...fields], sensitiveFieldNames: [], migrationOf: () => undefined };
     },
   };
   const seen = new Map<string, number>();

@@ -183,7 +183,13 @@ export function memoryLookup(known: Known, at: number): MemoryLookup {
     findType: async (code) => {
       const fieldNames = known.types.get(code);
       if (fieldNames === undefined) return undefined;
-      return { name, ownerDepartmentCode: code.slice(0, 18), fieldNames, sensitiveFieldNames: [] };
+      return {
+        name,
+        ownerDepartmentCode: code.slice(0, 18),
+        fieldNames,
+        sensitiveFieldNames: [],
+        migrationOf: () => undefined,
+      };
     },
     reserve: async () => undefined,
     nextDay: (now) => new Date(now.getTime() + 86_400_000),
