@@ -64,9 +64,23 @@ export function readBody(parseBody: ParseBody, operation: Operation, raw: unknow
   const text = decode(bytes);
   if (operation.body.mediaType === 'application/x-www-form-urlencoded') return readForm(text);
   const parsed = parseBody(text);
-  if (parsed.ok) return parsed.value;
+  if (parsed.ok) {
+    if (hasDirectionMark(text, parsed.value)) throw new Refusal('forbidden_character', { rule: 'direction_mark' });
+    return parsed.value;
+  }
   throw new Refusal(faults[parsed.reason] ?? 'malformed_json', { rule: parsed.reason });
 }
+
+/**
+ * Marks that change the direction of what follows (Unicode UAX #9, section 2): what a person reads in a sentence that quotes them would
+ * not be what was signed and recorded.
+ */
+const directionMark = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+const escapedMark = /\\u(?:061c|200[ef]|202[a-e]|206[6-9])/i;
+
+/** As it stands, or escaped; what only looks like an escape (after an escaped backslash) is judged by the value. */
+const hasDirectionMark = (text: string, value: unknown): boolean =>
+  directionMark.test(text) || (escapedMark.test(text) && directionMark.test(JSON.stringify(value)));
 
 const faults: Readonly<Record<string, RefusalCode>> = {
   duplicate_key: 'duplicate_key',
@@ -87,6 +101,7 @@ function readForm(text: string): Record<string, string> {
   for (const [name, value] of new URLSearchParams(text)) {
     if (name in form) throw new Refusal('invalid_request', { rule: 'single' });
     if (value.includes('\0')) throw new Refusal('forbidden_character', { rule: 'nul' });
+    if (directionMark.test(value)) throw new Refusal('forbidden_character', { rule: 'direction_mark' });
     form[name] = value;
   }
   return form;

@@ -120,8 +120,8 @@ export const requestWords = {
     status: 400,
     title: { en: 'Character not allowed', zh: '含有不允许的字符' },
     detail: {
-      en: 'The body holds a NUL character, half of a surrogate pair, or bytes that are not UTF-8.',
-      zh: '请求体含有 NUL 字符、不成对的代理字符，或不是 UTF-8 编码。',
+      en: 'The body holds a NUL character, a mark that changes the direction of writing, half of a surrogate pair, or bytes that are not UTF-8.',
+      zh: '请求体含有 NUL 字符、改变文字方向的控制符、不成对的代理字符，或不是 UTF-8 编码。',
     },
     next: {
       en: 'Check how your system reads and encodes text, then send the body as UTF-8.',

@@ -60,6 +60,32 @@ await t.test('bodies with more than one meaning are refused by name, and no hand
   t.strictSame(hub.seen, []);
 });
 
+await t.test('marks of writing direction are refused, as they stand and escaped', async (t) => {
+  hub.seen.length = 0;
+  const text = JSON.stringify(question);
+  const marks = [0x61c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069];
+  const refused = { status: 400, code: 'forbidden_character', context: { rule: 'direction_mark' } };
+  for (const mark of marks) {
+    const hex = mark.toString(16).padStart(4, '0');
+    for (const spelling of [String.fromCharCode(mark), `\\u${hex}`, `\\u${hex.toUpperCase()}`]) {
+      t.match(await ask(text.replace('school', `sch${spelling}ool`)), refused, hex);
+    }
+  }
+  t.match(await ask(text.replace('"purpose"', '"\\u202epurpose"')), refused, 'in a name');
+  const form = await hub.app.inject({
+    method: 'POST',
+    url: '/oauth/token',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    payload: 'grant_type=a%E2%80%AE',
+  });
+  t.match(form.json(), { code: 'forbidden_character' }, 'in a form');
+  t.strictSame(hub.seen, []);
+  // Names are written with joiners (U+200C, U+200D), and an escaped backslash begins no escape.
+  for (const sound of ['\u200c', '\u200d', '\u2065', '\u206a', '\\\\u202e', '中文']) {
+    t.match(await ask(text.replace('school', sound)), { status: 200 }, sound);
+  }
+});
+
 await t.test('invariant 5: a problem names place and rule, never a value or a name the caller chose', async (t) => {
   const secrets = ['990000199003074477', '990000199003074400', 'zhangsan', 'Ouyang'];
   const bodies: [string, Record<string, unknown>][] = [
