@@ -62,6 +62,9 @@ export function hubFacts({ config, keys, registry, catalogue, matters, tampered,
         },
       };
     },
+    /** Whether any type has a field of this name. */
+    isField: async (name: string): Promise<boolean> =>
+      (await catalogue.read()).types.some((type) => grantableFields(type).some((field) => field.name === name)),
     /** What codes are called now. */
     names: async (): Promise<ReportNames> => {
       const [{ departments, clients }, types, known] = await Promise.all([

@@ -167,6 +167,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       ...change,
       findType,
       isDepartment,
+      isField: facts.isField,
     }),
     ...ticketHandlers({
       ...change,

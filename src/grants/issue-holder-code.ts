@@ -14,6 +14,8 @@ export interface IssueHolderCodeDeps {
   readonly keys: { readonly box: TicketBox; holderKey(type: string, number: string): Buffer };
   readonly findType: (certificateTypeCode: string) => Promise<GrantableType | undefined>;
   readonly isDepartment: (code: string) => Promise<boolean>;
+  /** Whether any certificate type has a field of this name. */
+  readonly isField: (name: string) => Promise<boolean>;
 }
 
 /** What a portal asks a code for; shape checked by the contract, nothing else. */
@@ -29,7 +31,8 @@ const usualMinutes = 15;
 /**
  * Issues a one-time code for a holder whom the portal authenticated: who hears it and is of the department may issue one ticket for the
  * holder's own application. Refuses `invalid_id_number` and its like, `invalid_uscc`, `department_unknown`,
- * `invalid_certificate_type_code`, `certificate_type_unknown`, and `field_unknown` for a field that none of the named types has. A retry
+ * `invalid_certificate_type_code`, `certificate_type_unknown`, and `field_unknown` for a field that none of the named types has, or, without
+ * any, none at all. Any matter code is taken, as in a purpose. A retry
  * under the same Idempotency-Key is told the same code: the stored answer is encrypted.
  */
 export async function issueHolderCode(
@@ -77,7 +80,7 @@ export async function issueHolderCode(
 }
 
 async function checkedScope(
-  { findType, isDepartment }: Pick<IssueHolderCodeDeps, 'findType' | 'isDepartment'>,
+  deps: Pick<IssueHolderCodeDeps, 'findType' | 'isDepartment' | 'isField'>,
   { holder, matterCode, departmentCode, certificateTypeCodes, fields }: HolderCodeWish,
 ): Promise<HolderCodeScope> {
   const checked = checkHolder(holder);
@@ -87,8 +90,9 @@ async function checkedScope(
     });
   }
   if (!isUscc(departmentCode)) throw new Refusal('invalid_uscc', { pointer: '/departmentCode' });
-  if (!(await isDepartment(departmentCode))) throw new Refusal('department_unknown', { pointer: '/departmentCode' });
-  await mustBeKnown(findType, certificateTypeCodes, fields);
+  if (!(await deps.isDepartment(departmentCode)))
+    throw new Refusal('department_unknown', { pointer: '/departmentCode' });
+  await mustBeKnown(deps, certificateTypeCodes, fields);
   return {
     holder: checked.holder,
     matterCode,
@@ -98,21 +102,22 @@ async function checkedScope(
   };
 }
 
-/** Fields are held against the named types; without any there is nothing to hold them against, and a ticket's own are checked when it is issued. */
+/** Fields are held against the named types; without any, against all: a code for a field that no type has can never be used. */
 async function mustBeKnown(
-  findType: IssueHolderCodeDeps['findType'],
+  { findType, isField }: Pick<IssueHolderCodeDeps, 'findType' | 'isField'>,
   codes: HolderCodeScope['certificateTypeCodes'],
   fields: HolderCodeScope['fields'] = [],
 ): Promise<void> {
-  if (codes === undefined) return;
   const known: string[] = [];
-  for (const [i, code] of codes.entries()) {
+  for (const [i, code] of (codes ?? []).entries()) {
     const pointer = `/certificateTypeCodes/${i}`;
     if (!isCertificateTypeCode(code)) throw new Refusal('invalid_certificate_type_code', { pointer });
     const type = await findType(code);
     if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer });
     known.push(...type.fieldNames);
   }
-  const unknown = fields.findIndex((field) => !known.includes(field));
-  if (unknown >= 0) throw new Refusal('field_unknown', { pointer: `/fields/${unknown}` });
+  for (const [i, field] of fields.entries()) {
+    const isKnown = codes === undefined ? await isField(field) : known.includes(field);
+    if (!isKnown) throw new Refusal('field_unknown', { pointer: `/fields/${i}` });
+  }
 }

@@ -220,9 +220,12 @@ await t.test('bad requests for codes', async (t) => {
     '/certificateTypeCodes/0',
   ]);
   await wrong('no such field', { fields: ['name', 'canary'] }, [422, 'field_unknown', '/fields/1']);
+  const anyType = { certificateTypeCodes: undefined };
+  await wrong('a field of no type', { ...anyType, fields: ['name', 'canary'] }, [422, 'field_unknown', '/fields/1']);
   for (const minutes of [0, 61, 1.5, '5']) await wrong('minutes', { minutes }, [400, 'contract_violation', '/minutes']);
   await wrong('no field', { fields: [] }, [400, 'contract_violation', '/fields']);
   await refuses(t, 'by a consumer', { operationId, as: 'school-enrolment', body: consent() }, [403, 'role_required']);
+  await codeFor({ ...anyType, fields: ['name', 'companyName'], matterCode: 'not-registered' });
 });
 
 await t.test('one refusal for everything, and a code that was refused still works', async (t) => {
