@@ -2214,7 +2214,7 @@ export interface components {
         };
         /** @description The official on whose behalf the client calls. */
         Officer: {
-            /** @description Account of the official in the calling system. */
+            /** @description Account of the official in the calling system, without blanks at its ends. Upper and lower case are told apart; limits per officer count what differs only in Unicode compatibility (NFKC, as full-width letters do) or in invisible characters as one. */
             id: string;
             name: string;
         };
@@ -2557,12 +2557,13 @@ export interface components {
         HolderCodeRequest: {
             holder: components["schemas"]["Holder"];
             statement: components["schemas"]["PortalStatement"];
+            /** @description The matter that the ticket will name; as there, registered or not. */
             matterCode: components["schemas"]["MatterCode"];
             /** @description The department of the office; its clients alone may use the code. */
             departmentCode: components["schemas"]["DepartmentCode"];
             /** @description Without it, any type. */
             certificateTypeCodes?: components["schemas"]["CertificateTypeCode"][];
-            /** @description Of whichever type; without it, any field. */
+            /** @description Each of at least one of the types; without it, any field. */
             fields?: components["schemas"]["FieldName"][];
             /** @description How long it is good (default 15). */
             minutes?: number;

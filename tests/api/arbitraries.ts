@@ -74,6 +74,9 @@ const matching = (pattern: string, min: number, max: number): fc.Arbitrary<strin
     .stringMatching(new RegExp(pattern), { size: 'small' })
     .filter((value) => value.length >= min && value.length <= max && !value.includes('\0'));
 
+/** Anything without blanks at its ends. */
+const trimmed = '^\\S(?:[\\s\\S]*\\S)?$';
+
 function ofString(schema: Schema): Any {
   const {
     minLength = 0,
@@ -90,6 +93,7 @@ function ofString(schema: Schema): Any {
   if (format === 'date-time') return fc.constantFrom(...(odd['time'] ?? []));
   if (format === 'uuid') return fc.uuid();
   if (pattern === undefined || pattern === '\\S') return text(minLength, maxLength);
+  if (pattern === trimmed) return text(minLength, maxLength).map((value) => value.trim());
   if (pattern.startsWith('^1\\.2'))
     return fc.constant('1.2.156.3005.2.11999900100000016A001.11999900100000016A.CANARY.001.0');
   return matching(pattern, minLength, maxLength);

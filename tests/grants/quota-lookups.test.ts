@@ -199,6 +199,20 @@ await t.test('a certificate asked for by its identifier counts its holders befor
   });
 });
 
+await t.test('an officer who is spelt in another way is the same officer', async (t) => {
+  const hub = await startHub(t);
+  await allow(hub, { officerDailyQuota: 4 });
+  const school = hub.client('school-enrolment');
+  const spelt = ['officer-27', 'ｏｆｆｉｃｅｒ-27', 'officer-２７', 'officer\u200b-27'];
+  for (const id of spelt) t.equal(codeOf(await about(school, id, person(1))), 'answered', id);
+  for (const id of spelt) t.equal(codeOf(await about(school, id, person(1))), 'quota_exceeded officerDailyQuota', id);
+  t.equal(codeOf(await about(school, 'Officer-27', person(1))), 'answered', 'case tells accounts apart');
+  for (const id of [' officer-27', 'officer-27 ', 'officer-27\u3000', 'officer-27\n', '\u00a0officer-27']) {
+    const { status, body } = await about(school, id, person(1));
+    t.match([status, body], [400, { code: 'contract_violation', context: { pointer: '/purpose/officer/id' } }], id);
+  }
+});
+
 await t.test('invariant 5: neither officers nor holders stand in the counters in clear; old days go', async (t) => {
   const hub = await startHub(t);
   await allow(hub, { dailyHolders: 50, officerDailyHolders: 20, officerDailyQuota: 30 });
