@@ -1,5 +1,3 @@
-import { exampleDepartments } from '../../catalogue/starter-types.ts';
-import type { ApiClient } from '../api-client.ts';
 import { demoTypes } from './certificates.ts';
 import { type Family, familyCertificates, storyFamily } from './family.ts';
 import { expectAnswer, issue } from './load.ts';
@@ -14,6 +12,7 @@ import {
   tellOutcomes,
   wishesOf,
 } from './matter-answer.ts';
+import { obtainGrant } from './obtain-grant.ts';
 import { otherMattersStep } from './other-matters.ts';
 import type { Person } from './people.ts';
 import { portalStatement } from './portal-statement.ts';
@@ -24,15 +23,6 @@ export interface MatterStoryDeps extends StoryDeps {
   readonly issuer: string;
 }
 
-interface Application {
-  readonly applicationId: string;
-  readonly state: string;
-  readonly legalGround: string;
-  readonly hubDecides: string;
-}
-
-const legalGround = '《义务教育法》第十一条、第十二条;学校受理入学申请需核验监护关系、年龄和居住地';
-const decisionReference = '示公数授〔2026〕31号';
 /** Tells what people come for: matters, the permissions they need, what is missing, and tickets. Returns a check that is complete, to try again. */
 export async function tellMatterStory(deps: MatterStoryDeps): Promise<object> {
   const family = storyFamily();
@@ -46,37 +36,10 @@ export async function tellMatterStory(deps: MatterStoryDeps): Promise<object> {
   return enrolment(`BM-${deps.runId}`, family, family.child);
 }
 
-/** What the issuers have on file; and what an earlier telling permitted is taken back, so that there is something to apply for. */
+/** What the issuers have on file. */
 async function prepare({ clientOf, now }: StoryDeps, family: Family): Promise<void> {
   for (const { key, push } of familyCertificates(family, now().toISOString().slice(0, 10))) {
     await issue(clientOf(push.clientId), push, `family-${key}`);
-  }
-  const [school, desk] = [clientOf('school-enrolment'), clientOf('psb-grants')];
-  const reason = { reason: '演示重新开始' };
-  for (const state of ['awaiting_owner', 'awaiting_hub']) {
-    const open = await all<Application>(school, `/v1/grant-applications?state=${state}`);
-    for (const { applicationId } of open.filter((each) => each.legalGround === legalGround)) {
-      await expectAnswer(school.post(`/v1/grant-applications/${applicationId}/withdrawals`, reason), 200);
-    }
-  }
-  const grants = await all<{ grantId: string; state: string; decisionReference: string }>(
-    desk,
-    '/v1/grants?clientId=school-enrolment',
-  );
-  for (const { grantId } of grants.filter(
-    (each) => each.state === 'in_force' && each.decisionReference === decisionReference,
-  )) {
-    await expectAnswer(desk.post(`/v1/grants/${grantId}/revocations`, reason), 200);
-  }
-}
-
-async function all<T>(client: ApiClient, path: string): Promise<readonly T[]> {
-  const items: T[] = [];
-  for (let after = ''; ; ) {
-    const page = await expectAnswer<{ items: T[]; next?: string }>(client.get(`${path}${after}`), 200);
-    items.push(...page.items);
-    if (page.next === undefined) return items;
-    after = `&after=${encodeURIComponent(page.next)}`;
   }
 }
 
@@ -117,65 +80,29 @@ async function firstCheckStep(deps: StoryDeps, family: Family): Promise<readonly
   return wishesOf(check, [demoTypes.householdRegister, demoTypes.residentIdCard]);
 }
 
-async function applyStep(deps: StoryDeps, wishes: readonly Apply[]): Promise<void> {
-  const { clientOf, tell } = deps;
-  tell.step(
-    'The school applies for exactly that; the owner department decides, and the hub too where fields are sensitive',
-    '学校据此申请授权;主管部门决定,含敏感字段的另由平台管理部门决定',
-  );
-  const [first, ...others] = wishes;
-  assert(first !== undefined && others.length === 1, 'two certificate types are enough');
-  await applyFor(first, { clientOf, send: (client, path, body) => tell.call(client, 'POST', path, body) });
-  for (const wish of others) {
-    const { state } = await applyFor(wish, { clientOf, send: (client, path, body) => client.post(path, body) });
-    tell.line(`   the same for ${wish.certificateTypeCode} (${wish.fields.join(', ')}) → ${state}`);
-  }
-}
-
-/** Applies, and lets both deciders approve. */
-async function applyFor(
-  { certificateTypeCode, level, fields, ownerDepartmentCode }: Apply,
-  {
-    clientOf,
-    send,
-  }: Pick<StoryDeps, 'clientOf'> & {
-    readonly send: (client: ApiClient, path: string, body: unknown) => ReturnType<ApiClient['post']>;
-  },
-): Promise<Application> {
-  assert(ownerDepartmentCode === exampleDepartments.publicSecurity, 'public security decides');
-  const application = await expectAnswer<Application>(
-    send(clientOf('school-enrolment'), '/v1/grant-applications', {
-      certificateTypeCode,
-      wanted: {
-        level,
-        fields,
-        matters: ['school-enrolment'],
-        legalBases: [legalBasis],
-        dailyQuota: 2_000,
-        officerDailyHolders: 100,
+async function applyStep({ clientOf, tell }: StoryDeps, wishes: readonly Apply[]): Promise<void> {
+  tell.step('The school applies for exactly that, as it did before', '学校照样据此申请授权');
+  assert(wishes.length === 2, 'two certificate types are enough');
+  for (const { certificateTypeCode, level, fields } of wishes) {
+    const { approvedBy } = await obtainGrant(
+      { clientOf },
+      {
+        clientId: 'school-enrolment',
+        certificateTypeCode,
+        wanted: {
+          level,
+          fields,
+          matters: ['school-enrolment'],
+          legalBases: [legalBasis],
+          dailyQuota: 2_000,
+          officerDailyHolders: 100,
+        },
+        legalGround: '《义务教育法》第十一条、第十二条;学校受理入学申请需核验监护关系、年龄和居住地',
       },
-      legalGround,
-      safeguards: '仅受理窗口经办人可见,办结后随办件归档,不另行留存',
-      officer: { id: 'school-it-02', name: '孙接入' },
-    }),
-    201,
-  );
-  assert(application.state === 'awaiting_owner' && application.hubDecides === 'also', 'two have to decide');
-  const decide = (clientId: string, reason: string, by: object): Promise<Application> =>
-    expectAnswer<Application>(
-      send(clientOf(clientId), `/v1/grant-applications/${application.applicationId}/decisions`, {
-        decision: 'approve',
-        reason,
-        decisionReference,
-        officer: by,
-      }),
-      200,
     );
-  const byOwner = await decide('psb-grants', '依据充分,字段为办理所必需', { id: 'psb-grants-03', name: '钱授权' });
-  assert(byOwner.state === 'awaiting_hub', 'now the hub');
-  const byHub = await decide('hub-admin', '敏感字段确有必要', { id: 'hub-05', name: '何数据' });
-  assert(byHub.state === 'granted', 'granted');
-  return byHub;
+    assert(approvedBy.join() === 'psb-grants,hub-admin', 'two had to decide');
+    tell.line(`   ${certificateTypeCode} (${fields.join(', ')}): approved by ${approvedBy.join(' and ')}`);
+  }
 }
 
 async function secondCheckStep(deps: StoryDeps, family: Family): Promise<void> {

@@ -1,7 +1,8 @@
 import { demoTypes } from './certificates.ts';
 import type { Family } from './family.ts';
 import { expectAnswer } from './load.ts';
-import { type Apply, assert, type Check, holderOf, legalBasis, mustBe, officer, wishesOf } from './matter-answer.ts';
+import { assert, type Check, holderOf, legalBasis, mustBe, officer, wishesOf } from './matter-answer.ts';
+import { obtainGrant } from './obtain-grant.ts';
 import type { Person } from './people.ts';
 import type { StoryDeps } from './story.ts';
 
@@ -48,6 +49,8 @@ const otherMatters = ({ head, spouse, tenant }: Family): readonly OtherMatter[] 
   },
 ];
 
+const legalGround = '受理该事项所需,见事项目录所列依据';
+
 /** Checks each of the other starter matters twice: for the grants it takes, and under them. */
 export async function otherMattersStep(deps: StoryDeps, family: Family): Promise<void> {
   const { clientOf, tell, runId } = deps;
@@ -67,35 +70,14 @@ export async function otherMattersStep(deps: StoryDeps, family: Family): Promise
         200,
       );
     const wishes = wishesOf(await ask(), types);
-    for (const wish of wishes) await putOnFile(deps, { clientId, matterCode, wish });
+    for (const { certificateTypeCode, level, fields } of wishes) {
+      const wanted = { level, fields, matters: [matterCode], legalBases: [legalBasis], dailyQuota: 2_000 };
+      await obtainGrant({ clientOf }, { clientId, certificateTypeCode, wanted, legalGround });
+    }
     const check = await ask();
     mustBe(check, outcomes);
     assert(check.complete === complete, `${matterCode} is ${complete ? '' : 'not '}complete`);
     const told = check.requirements.map(({ name, outcome }) => `${name.zh} ${outcome}`).join(' · ');
     tell.line(`   ${clientId} → ${matterCode}: ${complete ? 'complete' : 'not complete yet'}: ${told}`);
   }
-}
-
-/** A grant that the owner decided outside the hub, for what a check named. */
-async function putOnFile(
-  { clientOf, now }: StoryDeps,
-  { clientId, matterCode, wish }: { readonly clientId: string; readonly matterCode: string; readonly wish: Apply },
-): Promise<void> {
-  const { certificateTypeCode, level, fields } = wish;
-  const from = now().getTime() - 60_000;
-  await expectAnswer(
-    clientOf('hub-admin').post('/v1/grants', {
-      clientId,
-      certificateTypeCode,
-      level,
-      fields,
-      matters: [matterCode],
-      legalBases: [legalBasis],
-      validFrom: new Date(from).toISOString(),
-      validUntil: new Date(from + 365 * 86_400_000).toISOString(),
-      dailyQuota: 2_000,
-      decisionReference: '示数授〔2026〕32号',
-    }),
-    201,
-  );
 }
