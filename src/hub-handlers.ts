@@ -144,13 +144,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       statusLists: lists,
       trustBundles: bundles,
     }),
-    ...grantHandlers({
-      ...change,
-      current: grants,
-      rolesOf,
-      findType,
-      owners: facts.owners,
-    }),
+    ...grantHandlers({ ...change, current: grants, owners: facts.owners }),
     ...applicationHandlers({
       ...change,
       db,

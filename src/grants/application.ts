@@ -1,6 +1,6 @@
 import { Refusal } from '../errors.ts';
 import type { Caller, GrantId } from '../ids.ts';
-import type { Grant, LegalBasis, Level } from './grant.ts';
+import type { Grant, GrantableType, LegalBasis, Level } from './grant.ts';
 
 /** What an application asks for, or a decision allows. */
 export interface GrantScope {
@@ -60,15 +60,10 @@ export interface GrantApplication {
 }
 
 /** What an application needs to know of a certificate type. */
-export interface ApplicableType {
-  readonly ownerDepartmentCode: string;
-  /** Names of all its fields, the standard ones included. */
-  readonly fieldNames: readonly string[];
+export interface ApplicableType extends GrantableType {
   readonly sensitiveFieldNames: readonly string[];
   /** Who decides on its grants in the end; the city when absent. */
   readonly decidedBy?: 'city' | 'province';
-  /** Nothing new is granted of a retired type. */
-  readonly isRetired?: boolean;
 }
 
 /** Whether somebody still has to decide. */

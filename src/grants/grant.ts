@@ -31,14 +31,23 @@ export interface Grant {
   readonly secrecyDays?: number;
   readonly decisionReference: string;
   readonly decidedByDepartmentCode: string;
-  /** The application that led to it. */
-  readonly applicationId?: string;
+  /** The application that led to it: without one there is no grant. */
+  readonly applicationId: string;
   /** The grant that it continues. */
   readonly renews?: string;
   readonly createdAt: Date;
   /** Paused since then, until resumed. */
   readonly suspendedAt?: Date;
   readonly revokedAt?: Date;
+}
+
+/** What a permission needs to know of a certificate type. */
+export interface GrantableType {
+  readonly ownerDepartmentCode: string;
+  /** Names of all its fields, the standard ones included. */
+  readonly fieldNames: readonly string[];
+  /** Nothing new is granted of a retired type. */
+  readonly isRetired?: boolean;
 }
 
 export type GrantState = 'upcoming' | 'in_force' | 'suspended' | 'expired' | 'revoked';

@@ -3,7 +3,7 @@ import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import { type Call, newId } from '../ids.ts';
 import { checkHolder, isCertificateTypeCode, isUscc } from '../verification/identifiers.ts';
-import type { GrantableType } from './create-grant.ts';
+import type { GrantableType } from './grant.ts';
 import { groupedCode, type HolderCodeScope, newHolderCode } from './holder-code.ts';
 import { type HolderCode, insertHolderCode } from './holder-code-store.ts';
 import type { TicketBox } from './ticket-store.ts';

@@ -1,11 +1,10 @@
 import type { Handlers } from '../http/handlers.ts';
 import { changeStanding, type StandingDeps, type StandingOperation } from './change-standing.ts';
-import { type CreateGrantDeps, createGrant } from './create-grant.ts';
 import type { CurrentGrants } from './current-grants.ts';
 import { type Grant, grantState } from './grant.ts';
 import { listGrants, readGrant } from './read-grants.ts';
 
-export interface GrantRoutesDeps extends CreateGrantDeps, StandingDeps {
+export interface GrantRoutesDeps extends StandingDeps {
   readonly current: CurrentGrants;
 }
 
@@ -23,6 +22,7 @@ const toContract = (grant: Grant, at: Date) => ({
   ...optional(grant),
   decisionReference: grant.decisionReference,
   decidedByDepartmentCode: grant.decidedByDepartmentCode,
+  applicationId: grant.applicationId,
   state: grantState(grant, at),
   createdAt: grant.createdAt.toISOString(),
   ...(grant.suspendedAt !== undefined && { suspendedAt: grant.suspendedAt.toISOString() }),
@@ -36,7 +36,6 @@ function optional({
   officerDailyQuota,
   officerDailyHolders,
   ticketRequired,
-  applicationId,
   renews,
 }: Grant) {
   return {
@@ -45,7 +44,6 @@ function optional({
     ...(officerDailyQuota !== undefined && { officerDailyQuota }),
     ...(officerDailyHolders !== undefined && { officerDailyHolders }),
     ...(ticketRequired !== undefined && { ticketRequired }),
-    ...(applicationId !== undefined && { applicationId }),
     ...(renews !== undefined && { renews }),
   };
 }
@@ -56,7 +54,7 @@ type StandingRequest = Pick<
   Parameters<Handlers['suspendGrant']>[0],
   'params' | 'body' | 'headers' | 'caller' | 'requestId' | 'receivedAt'
 >;
-type GrantOperation = 'listGrants' | 'createGrant' | 'getGrant' | 'revokeGrant' | 'suspendGrant' | 'resumeGrant';
+type GrantOperation = 'listGrants' | 'getGrant' | 'revokeGrant' | 'suspendGrant' | 'resumeGrant';
 
 /** Contract ↔ domain for grants. */
 export function grantHandlers(deps: GrantRoutesDeps): Pick<Handlers, GrantOperation> {
@@ -81,15 +79,6 @@ export function grantHandlers(deps: GrantRoutesDeps): Pick<Handlers, GrantOperat
       status: 200,
       body: toContract(await readGrant(deps, { caller, grantId: params.grantId }), receivedAt),
     }),
-    createGrant: async ({ body, headers, caller, requestId, receivedAt }) => {
-      const answer = await createGrant(
-        deps,
-        { ...body, validFrom: new Date(body.validFrom), validUntil: new Date(body.validUntil) },
-        { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] },
-        (grant) => ({ status: 201, body: toContract(grant, receivedAt) }),
-      );
-      return { status: 201, body: answer.body as Body };
-    },
     revokeGrant: standing('revokeGrant'),
     suspendGrant: standing('suspendGrant'),
     resumeGrant: standing('resumeGrant'),

@@ -698,15 +698,11 @@ export interface paths {
         };
         /**
          * List grants
-         * @description Consumers see their own grants (what they may ask), grantors those for types of their department, administrators and auditors all of them.
+         * @description Consumers see their own grants (what they may ask), grantors those for types of their department, administrators and auditors all of them. A grant is not made here: it comes of an application (`applyForGrant`) and its last approval.
          */
         get: operations["listGrants"];
         put?: never;
-        /**
-         * Create a grant
-         * @description Client × certificate type × fields × matters × legal basis × validity × quota, as decided by the department that owns the type.
-         */
-        post: operations["createGrant"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2340,28 +2336,6 @@ export interface components {
         MatterCode: string;
         /** @enum {string} */
         Level: "compare" | "fields";
-        GrantDecision: {
-            clientId: components["schemas"]["ClientId"];
-            certificateTypeCode: components["schemas"]["CertificateTypeCode"];
-            level: components["schemas"]["Level"];
-            fields: components["schemas"]["FieldName"][];
-            matters: components["schemas"]["MatterCode"][];
-            legalBases: components["schemas"]["LegalBasis"][];
-            validFrom: components["schemas"]["Time"];
-            validUntil: components["schemas"]["Time"];
-            dailyQuota: number;
-            /** @description For how many days at most a lookup may stay out of its holder's own report. Without it: not at all. */
-            secrecyDays?: number;
-            /** @description Distinct holders asked about on one day of the city, found or not; a certificate asked for by its identifier counts each of its holders. Without it, only `dailyQuota` counts. */
-            dailyHolders?: number;
-            /** @description Lookups of one officer on one day. */
-            officerDailyQuota?: number;
-            /** @description Distinct holders that one officer asks about on one day. */
-            officerDailyHolders?: number;
-            /** @description Every lookup under it has to quote a ticket of its case. Without it, the purpose may stand alone, but on delegation. */
-            ticketRequired?: boolean;
-            decisionReference: components["schemas"]["Text"];
-        };
         Grant: {
             /** Format: uuid */
             grantId: string;
@@ -2385,7 +2359,7 @@ export interface components {
              * Format: uuid
              * @description The application that led to it.
              */
-            applicationId?: string;
+            applicationId: string;
             /**
              * Format: uuid
              * @description The grant that it continues.
@@ -2417,6 +2391,7 @@ export interface components {
             officerDailyHolders?: number;
             /** @description Every lookup under it has to quote a ticket of its case. Without it, the purpose may stand alone, but on delegation. */
             ticketRequired?: boolean;
+            /** @description For how many days at most a lookup may stay out of its holder's own report. Without it: not at all. */
             secrecyDays?: number;
             /** @description At most five years after the decision. Without it, one year after the grant begins. */
             validUntil?: components["schemas"]["Time"];
@@ -5164,34 +5139,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["GrantPage"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    createGrant: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
-                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["GrantDecision"];
-            };
-        };
-        responses: {
-            /** @description Granted */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Grant"];
                 };
             };
             default: components["responses"]["Problem"];

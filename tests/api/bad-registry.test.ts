@@ -1,28 +1,33 @@
 import { createHash, randomUUID } from 'node:crypto';
 import t from 'tap';
-import { demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
 import { issueX509 } from '../../src/signing/x509-issue.ts';
 import { extendedKeyUsages } from '../../src/verification/x509-path.ts';
-import { newGrant } from '../support/demo-samples.ts';
 import { exampleKeys } from '../support/start-hub.ts';
 import { type Bad, type Expected, logsAreClean, refusing } from './refuses.ts';
 import {
+  applicationIn,
+  approval,
   authority,
   newClientKey,
   newDepartmentCode,
+  newNeed,
   newRoot,
   newSeal,
   newType,
+  newWish,
   type OperationId,
+  pathOf,
   publicSecurity,
   registerClient,
+  type Sample,
   samples,
 } from './samples.ts';
 import { startWorld } from './world.ts';
 
 const world = await startWorld(t);
-for (const clientId of ['hub-admin', 'school-enrolment', 'housing-allocation']) await world.client(clientId).token();
+for (const clientId of ['hub-admin', 'school-enrolment', 'housing-allocation', 'psb-grants'])
+  await world.client(clientId).token();
 const admin = world.client('hub-admin');
 const name = { zh: '金丝雀局', en: 'Canary Bureau' };
 const reason = '金丝雀缘由';
@@ -44,7 +49,7 @@ const all = async (
 };
 
 /** Times that a computer may read otherwise than a person. */
-const badTimes = (member: string, body: Record<string, unknown>, pointer = `/${member}`): Case[] =>
+const badTimes = (member: string): (readonly [what: string, time: string])[] =>
   [
     '2026-02-30T00:00:00Z',
     '2016-12-31T23:59:60Z',
@@ -53,9 +58,7 @@ const badTimes = (member: string, body: Record<string, unknown>, pointer = `/${m
     '2026-01-01 00:00:00Z',
     '2026-01-01',
     'canary',
-  ].map(
-    (time): Case => [`${member} ${time}`, { body: { ...body, [member]: time } }, [400, 'contract_violation', pointer]],
-  );
+  ].map((time) => [`${member} ${time}`, time]);
 
 await t.test('departments', async (t) => {
   await all(t, 'registerDepartment', [
@@ -148,8 +151,11 @@ await t.test('seal certificates and roots (X.509)', async (t) => {
     ],
     ['that ends after the X.509', { params, body: { chain: seal.chain, validUntil: daysFromNow(4_000) } }, invalid],
     ['that begins before the X.509', { params, body: { chain: seal.chain, validFrom: daysFromNow(-4_000) } }, invalid],
-    ...[...badTimes('validFrom', { chain: seal.chain }), ...badTimes('validUntil', { chain: seal.chain })].map(
-      ([what, bad, expected]): Case => [what, { ...bad, params }, expected],
+    ...['validFrom', 'validUntil'].flatMap((member) =>
+      badTimes(member).map(([what, time]): Case => {
+        const body = { chain: seal.chain, [member]: time };
+        return [what, { body, params }, [400, 'contract_violation', `/${member}`]];
+      }),
     ),
   ]);
   const withdrawal = (departmentCode: string, hash: string) => ({
@@ -314,9 +320,10 @@ await t.test('certificate types', async (t) => {
       typed({ allowedIssuers: [{ departmentCode: publicSecurity, from: daysFromNow(1), until: daysFromNow(1) }] }),
       invalid('/allowedIssuers/0'),
     ],
-    ...badTimes('from', { departmentCode: publicSecurity }, '/allowedIssuers/0/from').map(
-      ([what, { body }, expected]): Case => [what, typed({ allowedIssuers: [body] }), expected],
-    ),
+    ...badTimes('from').map(([what, from]): Case => {
+      const issuer = { departmentCode: publicSecurity, from };
+      return [what, typed({ allowedIssuers: [issuer] }), [400, 'contract_violation', '/allowedIssuers/0/from']];
+    }),
     ['more holders at least than at most', typed({ holderCount: { min: 3, max: 2 } }), invalid('/holderCount')],
     ['no holder', typed({ holderCount: { min: 0, max: 2 } }), [400, 'contract_violation', '/holderCount/min']],
     ['half a holder', typed({ holderCount: { min: 1.5, max: 2 } }), [400, 'contract_violation', '/holderCount/min']],
@@ -370,61 +377,41 @@ await t.test('certificate types', async (t) => {
 });
 
 await t.test('grants', async (t) => {
-  const disabled = await registerClient(world, ['consumer']);
-  await expectAnswer(admin.post(`/v1/clients/${disabled.clientId}/states`, { state: 'disabled', reason }), 200);
-  const grant = (changes: Record<string, unknown>) => ({
-    body: newGrant({ decisionReference: '金丝雀文号', ...changes }),
-  });
-  const period = (validFrom: string, validUntil: string) => grant({ validFrom, validUntil });
+  const wish = (scope: Record<string, unknown>, rest: Record<string, unknown> = {}) => ({ body: newWish(scope, rest) });
   const bad = (pointer: string): Expected => [400, 'contract_violation', pointer];
-  await all(t, 'createGrant', [
-    ['to nobody', grant({ clientId: 'canary-client' }), [404, 'client_unknown', '/clientId']],
-    ['to a disabled client', grant({ clientId: disabled.clientId }), [404, 'client_unknown', '/clientId']],
-    ['to an issuer', grant({ clientId: 'psb-issuer' }), [422, 'grant_invalid', '/clientId']],
-    [
-      'of a type nobody registered',
-      grant({ certificateTypeCode: `${publicSecurity}998` }),
-      [404, 'certificate_type_unknown', '/certificateTypeCode'],
-    ],
-    [
-      'of a type with a wrong check digit',
-      grant({ certificateTypeCode: `${wrongUscc}001` }),
-      [422, 'invalid_certificate_type_code', '/certificateTypeCode'],
-    ],
-    ['of a field it does not have', grant({ fields: ['name', 'canary'] }), [422, 'field_unknown', '/fields/1']],
-    ['of a field of another type', grant({ fields: ['companyName'] }), [422, 'field_unknown', '/fields/0']],
-    ['of no field', grant({ fields: [] }), bad('/fields')],
-    ['of a field twice', grant({ fields: ['name', 'name'] }), bad('/fields')],
-    ['for no matter', grant({ matters: [] }), bad('/matters')],
-    ['for every matter', grant({ matters: ['*'] }), bad('/matters/0')],
-    ['on a legal basis that is none', grant({ legalBases: ['canary'] }), bad('/legalBases/0')],
-    ['at a level that is none', grant({ level: 'document' }), bad('/level')],
-    [
-      'that ends before it begins',
-      period('2026-02-01T00:00:00Z', '2026-01-01T00:00:00Z'),
-      [422, 'grant_invalid', '/validUntil'],
-    ],
-    [
-      'that lasts no time',
-      period('2026-02-01T00:00:00Z', '2026-02-01T00:00:00Z'),
-      [422, 'grant_invalid', '/validUntil'],
-    ],
-    [
-      'that lasts too long',
-      period('2026-02-01T00:00:00Z', '2031-02-01T00:00:01Z'),
-      [422, 'grant_invalid', '/validUntil'],
-    ],
-    ['without a use', grant({ dailyQuota: 0 }), bad('/dailyQuota')],
-    ['with negative uses', grant({ dailyQuota: -1 }), bad('/dailyQuota')],
-    ['with half a use', grant({ dailyQuota: 0.5 }), bad('/dailyQuota')],
-    ['with too many uses', grant({ dailyQuota: 1e9 }), bad('/dailyQuota')],
-    ['with uses as text', grant({ dailyQuota: '10' }), bad('/dailyQuota')],
-    ['decided nowhere', grant({ decisionReference: ' ' }), bad('/decisionReference')],
-    ...badTimes('validFrom', newGrant()),
-    ...badTimes('validUntil', newGrant()),
+  const { params } = await samples.getGrant(world);
+  const renews = params?.['grantId'];
+  const renewed = await expectAnswer<{ validUntil: string }>(admin.get(`/v1/grants/${renews ?? ''}`), 200);
+  const endsOf = (ms: number) => new Date(Date.parse(renewed.validUntil) + ms).toISOString();
+  const end = '/wanted/validUntil';
+  await all(t, 'applyForGrant', [
+    ['of a field of another type', wish({ fields: ['companyName'] }), [422, 'field_unknown', '/wanted/fields/0']],
+    ['of a field twice', wish({ fields: ['name', 'name'] }), bad('/wanted/fields')],
+    ['on a legal basis that is none', wish({ legalBases: ['canary'] }), bad('/wanted/legalBases/0')],
+    ['at a level that is none', wish({ level: 'document' }), bad('/wanted/level')],
+    ['for somebody else', wish({}, { clientId: 'housing-allocation' }), bad('')],
+    ['that ends before it begins', wish({ validUntil: endsOf(-1_000) }, { renews }), [422, 'grant_invalid', end]],
+    ['that lasts no time', wish({ validUntil: endsOf(0) }, { renews }), [422, 'grant_invalid', end]],
+    ['that lasts too long', wish({ validUntil: daysFromNow(5 * 365 + 3) }), [422, 'grant_invalid', end]],
+    ['without a use', wish({ dailyQuota: 0 }), bad('/wanted/dailyQuota')],
+    ['with negative uses', wish({ dailyQuota: -1 }), bad('/wanted/dailyQuota')],
+    ['with half a use', wish({ dailyQuota: 0.5 }), bad('/wanted/dailyQuota')],
+    ['with too many uses', wish({ dailyQuota: 1e9 }), bad('/wanted/dailyQuota')],
+    ['with uses as text', wish({ dailyQuota: '10' }), bad('/wanted/dailyQuota')],
+    ['on no ground', wish({}, { legalGround: ' ' }), bad('/legalGround')],
+    ...badTimes('validUntil').map(([what, validUntil]): Case => [what, wish({ validUntil }), bad(end)]),
+  ]);
+  const decisive = { params: { applicationId: await applicationIn(world, 'awaiting_owner') }, as: 'psb-grants' };
+  const verdict = (changes: Record<string, unknown>) => ({ ...decisive, body: { ...approval, ...changes } });
+  const { wanted } = newWish() as { wanted: object };
+  await all(t, 'decideGrantApplication', [
+    ['decided nowhere', verdict({ decisionReference: ' ' }), bad('/decisionReference')],
+    ['neither yes nor no', verdict({ decision: 'canary' }), bad('/decision')],
+    ...badTimes('validUntil').map(
+      ([what, validUntil]): Case => [what, verdict({ allowed: { ...wanted, validUntil } }), bad('/allowed/validUntil')],
+    ),
   ]);
   const missing = '0199a000-0000-7000-8000-000000000000';
-  const { params } = await samples.getGrant(world);
   await all(t, 'revokeGrant', [
     ['that there is not', { params: { grantId: missing }, body: { reason } }, [404, 'grant_unknown']],
     ['with a name that is no UUID', { params: { grantId: 'canary' }, body: { reason } }, bad('/grantId')],
@@ -436,38 +423,50 @@ await t.test('grants', async (t) => {
 });
 
 await t.test('invariant 8: every registry write has one effect under one key', async (t) => {
-  const bodies: Partial<
-    Record<OperationId, { path: string; body: Record<string, unknown>; other: Record<string, unknown> }>
-  > = {
-    registerDepartment: {
-      path: '/v1/departments',
-      body: { departmentCode: newDepartmentCode(), name },
-      other: { departmentCode: newDepartmentCode(), name },
+  interface Written {
+    readonly operationId: OperationId;
+    readonly by?: string;
+    readonly sample: Sample;
+    readonly other: Record<string, unknown>;
+    /** Something else of the same client. */
+    readonly elsewhere?: Bad;
+  }
+  const rooted: Bad = { operationId: 'registerTrustRoot', body: { x509: base64(await newRoot()) } };
+  const suspending: Bad = { operationId: 'suspendGrant', as: 'psb-grants', ...(await samples.suspendGrant(world)) };
+  const department = () => ({ departmentCode: newDepartmentCode(), name });
+  const writes: readonly Written[] = [
+    { operationId: 'registerDepartment', sample: { body: department() }, other: department() },
+    { operationId: 'registerCertificateType', sample: { body: newType() }, other: newType() },
+    {
+      operationId: 'applyForGrant',
+      by: 'school-enrolment',
+      sample: { body: newWish() },
+      other: newWish(),
+      elsewhere: { operationId: 'declareDemand', body: newNeed() },
     },
-    registerCertificateType: { path: '/v1/certificate-types', body: newType(), other: newType() },
-    createGrant: {
-      path: '/v1/grants',
-      body: newGrant(),
-      other: newGrant({ dailyQuota: 7, certificateTypeCode: demoTypes.residentIdCard }),
+    {
+      operationId: 'decideGrantApplication',
+      by: 'psb-grants',
+      sample: { params: { applicationId: await applicationIn(world, 'awaiting_owner') }, body: approval },
+      other: { ...approval, decision: 'refuse' },
+      elsewhere: suspending,
     },
-  };
-  for (const [id, { path, body, other }] of Object.entries(bodies)) {
-    const operationId = id as OperationId;
-    const key = randomUUID();
-    const first = await admin.post(path, body, key);
-    t.equal(first.status, 201);
+  ];
+  for (const { operationId, by = 'hub-admin', sample, other, elsewhere = rooted } of writes) {
+    const [client, path, key] = [world.client(by), pathOf(operationId, sample), randomUUID()];
+    const first = await client.post(path, sample.body, key);
+    t.ok(first.status === 200 || first.status === 201, operationId);
     const before = await world.snapshot();
-    const again = await admin.post(path, body, key);
-    t.strictSame([again.status, again.body], [first.status, first.body], `${id}: the same answer`);
-    t.strictSame((await world.snapshot()).tables, before.tables, `${id}: and nothing changed`);
+    const again = await client.post(path, sample.body, key);
+    t.strictSame([again.status, again.body], [first.status, first.body], `${operationId}: the same answer`);
+    t.strictSame((await world.snapshot()).tables, before.tables, `${operationId}: and nothing changed`);
     const refuses = await refusing(world);
     const headers = { 'idempotency-key': key };
-    await refuses(t, 'another body under the key', { operationId, body: other, headers }, [
+    await refuses(t, 'another body under the key', { operationId, as: by, ...sample, body: other, headers }, [
       422,
       'idempotency_conflict',
     ]);
-    const elsewhere = { operationId: 'registerTrustRoot', body: { x509: base64(await newRoot()) }, headers } as const;
-    await refuses(t, 'another operation under the key', elsewhere, [422, 'idempotency_conflict']);
+    await refuses(t, 'another operation under the key', { ...elsewhere, headers }, [422, 'idempotency_conflict']);
   }
   logsAreClean(t, world);
   for (const path of ['/v1/trust-bundle', '/health/ready'])

@@ -6,7 +6,7 @@ import { expectAnswer } from '../../src/cli/demo/load.ts';
 import { readBody } from '../../src/http/body.ts';
 import type { Operation } from '../../src/http/contract.ts';
 import { parseJsonStrictly } from '../../src/verification/encoding.ts';
-import { newGrant, pushOf } from '../support/demo-samples.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import {
   anyJson,
   hostile,
@@ -62,8 +62,7 @@ for (const state of ['pending_review', 'returned', 'approved', 'valid', 'suspend
 }
 const grantIds: string[] = [];
 for (let i = 0; i < 3; i += 1) {
-  const { grantId } = await expectAnswer<{ grantId: string }>(admin.post('/v1/grants', newGrant()), 201);
-  grantIds.push(grantId);
+  grantIds.push((await putGrant(world.client)).grantId);
 }
 const sound = await samples.lookUp(world);
 const answered = (await world.client('school-enrolment').post('/v1/lookups', sound.body)).body as {
@@ -124,12 +123,8 @@ const own: Readonly<Partial<Record<OperationId, Pools>>> = {
   // Nor is one retired that the tests afterwards need.
   retireCertificateType: { certificateTypeCode: [`${publicSecurity}900`, `${publicSecurity}901`] },
   retireMatter: { matterCode: ['no-such-matter'] },
-  createGrant: {
-    clientId: ['school-enrolment', victim.clientId],
-    fields: [['name', 'birthDate'], ['note']],
-    validFrom: ['2026-01-01T00:00:00Z'],
-    validUntil: ['2029-01-01T00:00:00Z'],
-  },
+  applyForGrant: { fields: [['name', 'birthDate'], ['note']], validUntil: ['2029-01-01T00:00:00Z'] },
+  decideGrantApplication: { fields: [['name'], ['note']], validUntil: ['2028-01-01T00:00:00Z'] },
   lookUp: { fields: [['name'], ['address']], compare: [{ name: hostile[1] }, { birthDate: null }] },
   verify: { faceValues: [{ certificateNumber: card.body.certificateNumber, holderName: card.body.holders[0]?.name }] },
   issueToken: { grant_type: ['client_credentials'], client_assertion: ['a.b.c', answered.answer] },
@@ -282,9 +277,9 @@ for (const operation of operations) {
 
 await t.test('hostile texts go the whole way from push to proof and come out as they went in', async (t) => {
   const issuer = world.client('psb-issuer');
-  const code = ownType['certificateTypeCode'];
-  const grant = newGrant({ certificateTypeCode: code, fields: ['note', 'certificateHolders', 'certificateNumber'] });
-  await expectAnswer(admin.post('/v1/grants', grant), 201);
+  const code = String(ownType['certificateTypeCode']);
+  const fields = ['note', 'certificateHolders', 'certificateNumber'];
+  await putGrant(world.client, { certificateTypeCode: code, fields });
   for (const each of hostile) {
     const text = each.slice(0, 90);
     const officer = { id: text.slice(0, 60), name: text };

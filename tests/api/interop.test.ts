@@ -9,7 +9,7 @@ import { type DemoPush, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { demoClientKey } from '../../src/cli/demo/registry.ts';
 import type { paths } from '../../src/http/contract.gen.ts';
 import { get, noOpenssl, openssl, opensslAccepts, put, workFolder } from '../signing/openssl.ts';
-import { newGrant, pushOf } from '../support/demo-samples.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import { certificateIn, publicSecurity, purpose, reviewer } from './samples.ts';
 import { startWorld } from './world.ts';
 
@@ -124,23 +124,35 @@ async function issueWith(t: Test, police: Awaited<ReturnType<typeof generated>>,
   return certificateIdentifier;
 }
 
-async function grantWith(t: Test, admin: Awaited<ReturnType<typeof generated>>): Promise<string | undefined> {
-  const granted = await admin.POST('/v1/grants', {
+/** The school applies, the owner of the type decides: what both their softwares do. */
+async function grantWith(t: Test, school: Awaited<ReturnType<typeof generated>>): Promise<string | undefined> {
+  const applied = await school.POST('/v1/grant-applications', {
     params: { header: fresh() },
     body: {
-      clientId: 'school-enrolment',
       certificateTypeCode: demoTypes.residentIdCard,
-      level: 'fields',
-      fields: ['name', 'birthDate'],
-      matters: ['school-enrolment'],
-      legalBases: ['own_application'],
-      validFrom: '2026-01-01T00:00:00Z',
-      validUntil: '2030-01-01T00:00:00Z',
-      dailyQuota: 10,
-      decisionReference: 'decision 1',
+      wanted: {
+        level: 'fields',
+        fields: ['name', 'birthDate'],
+        matters: ['school-enrolment'],
+        legalBases: ['own_application'],
+        dailyQuota: 10,
+      },
+      legalGround: 'Article 12',
+      safeguards: 'read by two officials',
+      officer: reviewer,
     },
   });
-  t.equal(granted.data?.state, 'in_force');
+  const { applicationId = '', state } = applied.data ?? {};
+  t.equal(state, 'awaiting_owner');
+  const desk = await generated('psb-grants');
+  const decided = await desk.POST('/v1/grant-applications/{applicationId}/decisions', {
+    params: { path: { applicationId }, header: fresh() },
+    body: { decision: 'approve', reason: 'test', decisionReference: 'decision 1', officer: reviewer },
+  });
+  t.equal(decided.data?.state, 'granted');
+  const grantId = decided.data?.grantId ?? '';
+  const granted = await school.GET('/v1/grants/{grantId}', { params: { path: { grantId } } });
+  t.match(granted.data, { state: 'in_force', applicationId });
   return granted.data?.grantId;
 }
 
@@ -151,8 +163,8 @@ await t.test('invariant 9: a client generated from the contract goes the whole w
   const police = await generated('psb-issuer');
   const certificateIdentifier = await issueWith(t, police, card);
 
-  const grantId = await grantWith(t, await generated('hub-admin'));
   const school = await generated('school-enrolment');
+  const grantId = await grantWith(t, school);
   const answer = await school.POST('/v1/lookups', {
     body: {
       purpose: { ...purpose, legalBasis: 'own_application' },
@@ -186,7 +198,7 @@ await t.test('invariant 9: a client generated from the contract goes the whole w
 async function lookedUp() {
   const push = pushOf(demoTypes.residentIdCard);
   const certificateIdentifier = await certificateIn(world, 'valid', push);
-  await world.client('hub-admin').post('/v1/grants', newGrant());
+  await putGrant(world.client);
   const reply = await world
     .client('school-enrolment')
     .post('/v1/lookups', { purpose, level: 'fields', certificateIdentifier });

@@ -75,6 +75,9 @@ const applicantsAdmin = await registerOffice(hub, {
 for (const role of roles) await world.client(clientOfRole[role]).token();
 for (const client of [...Object.values(strangers), ...Object.values(neighbours), applicantsAdmin]) await client.token();
 
+const grantCount = async (): Promise<number> =>
+  Number((await world.sql('select count(*)::int as n from grants'))[0]?.['n']);
+
 type Who = Role | 'none' | 'garbage';
 const authorization = async (who: Who): Promise<Record<string, string>> => {
   if (who === 'none') return {};
@@ -148,6 +151,7 @@ await t.test('invariant 2: every operation answers each role exactly as the tabl
     operations.map(({ operationId }) => operationId),
     'the table has a row for every operation',
   );
+  const makers = new Set<string>();
   for (const operation of operations) {
     if (operation.bearer) await refusesOthers(t, operation);
     const { operationId } = operation;
@@ -158,11 +162,42 @@ await t.test('invariant 2: every operation answers each role exactly as the tabl
       : roles.filter((role) => cellOf(operationId, role).reach !== 'none');
     for (const who of allowed) {
       const sample = await samples[operation.operationId as OperationId](world, who as Role);
+      const before = await grantCount();
       const got = await call(operation, sample, await authorization(who));
       const what = `${operation.operationId}: ${who} is answered ${codeOf(got)}`;
       t.strictSame(judgeAnswer(operation, got), [true, 'as declared'], what);
+      if ((await grantCount()) !== before) makers.add(operationId);
     }
   }
+  t.strictSame(
+    [...makers],
+    ['decideGrantApplication', 'enterProvinceDecision'],
+    'a grant comes of a decision on an application, and of nothing else',
+  );
+});
+
+await t.test('invariant 2: nobody types a grant in, and each has the application that led to it', async (t) => {
+  const { wanted, certificateTypeCode } = newWish() as { wanted: object; certificateTypeCode: string };
+  const [validFrom, validUntil] = ['2026-01-01T00:00:00Z', '2030-01-01T00:00:00Z'];
+  const times = { validFrom, validUntil, decisionReference: 'decision 1' };
+  const body = JSON.stringify({ clientId: 'school-enrolment', certificateTypeCode, ...wanted, ...times });
+  for (const role of roles) {
+    const before = await world.snapshot();
+    const headers = { ...(await authorization(role)), 'content-type': 'application/json' };
+    const got = await send(hub.url, {
+      method: 'POST',
+      path: '/v1/grants',
+      headers: { ...headers, 'idempotency-key': randomUUID() },
+      body,
+    });
+    t.match([got.status, codeOf(got), got.headers.allow], [405, 'method_not_allowed', /^GET/], role);
+    t.strictSame(changedTables(before, await world.snapshot()), [], role);
+  }
+  const strays = `select g.grant_id from grants g left join grant_applications a
+    on a.application_id = (convert_from(g.body, 'UTF8')::jsonb ->> 'applicationId')::uuid and a.state = 'granted'
+    where a.application_id is null`;
+  t.ok((await grantCount()) > 0);
+  t.strictSame(await world.sql(strays), []);
 });
 
 await t.test(
@@ -249,7 +284,7 @@ const ownSamples: Partial<Record<OperationId, (role: Role) => Promise<Sample>>> 
     await samples.getGrantApplication(world);
     return { query: 'limit=200' };
   },
-  applyForGrant: async () => ({ body: newWish({}, { renews: (await putGrant(world.client('hub-admin'))).grantId }) }),
+  applyForGrant: async () => ({ body: newWish({}, { renews: (await putGrant(world.client)).grantId }) }),
   approveErasure: async (role) => {
     const proposed = await world.client(clientOfRole[role]).post('/v1/audit/erasures', await newErasure(world));
     return {
@@ -292,7 +327,7 @@ const ownSamples: Partial<Record<OperationId, (role: Role) => Promise<Sample>>> 
   },
   checkMatter: async () => {
     const sample = await samples.checkMatter(world);
-    await putGrant(world.client('hub-admin'), { matters: [sample.params?.['matterCode']] });
+    await putGrant(world.client, { matters: [sample.params?.['matterCode']] });
     await certificateIn(world, 'valid');
     return sample;
   },

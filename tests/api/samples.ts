@@ -11,7 +11,7 @@ import { type KeySigner, keySigner } from '../../src/signing/signer.ts';
 import { issueX509 } from '../../src/signing/x509-issue.ts';
 import { composeCertificateIdentifier, usccCheckCharacter } from '../../src/verification/identifiers.ts';
 import { runSql } from '../support/database.ts';
-import { newGrant, pushOf } from '../support/demo-samples.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import { registerOffice } from '../support/inspection-office.ts';
 import { sequencerOn, soon } from '../support/log.ts';
 import { operationOf, type World } from './world.ts';
@@ -336,12 +336,11 @@ async function registerSeal(admin: ApiClient): Promise<string> {
   return createHash('sha256').update(x509).digest('hex');
 }
 
-const grantIn = async (world: World): Promise<string> =>
-  (await expectAnswer<{ grantId: string }>(world.client('hub-admin').post('/v1/grants', newGrant()), 201)).grantId;
+const grantIn = async (world: World): Promise<string> => (await putGrant(world.client)).grantId;
 
 /** Makes a lookup under secrecy and answers its record. */
 export async function secretLookup(world: World): Promise<string> {
-  await expectAnswer(world.client('hub-admin').post('/v1/grants', newGrant({ secrecyDays: 30 })), 201);
+  await putGrant(world.client, { secrecyDays: 30 });
   const [holder] = card.body.holders;
   const secrecy = { releaseAt: new Date(Date.now() + 10 * 86_400_000).toISOString(), legalGround: 'Article 1' };
   const { recordId } = await expectAnswer<{ recordId: string }>(
@@ -567,7 +566,6 @@ export const samples: Readonly<Record<OperationId, Make>> = {
     return { params: { listId: '1' } };
   },
   listGrants: plain({ query: 'limit=2' }),
-  createGrant: plain({ body: newGrant() }),
   getGrant: async (world) => ({ params: { grantId: await grantIn(world) } }),
   revokeGrant: async (world) => ({ params: { grantId: await grantIn(world) }, body: { reason: 'test' } }),
   suspendGrant: async (world) => ({ params: { grantId: await grantIn(world) }, body: { reason: 'test' } }),

@@ -179,7 +179,7 @@ const generated = fc.record({
     { kind: 'access', action: 'verify' },
     { kind: 'certificate', action: 'sealCertificate', outcome: 'done', detail: { step: 'sealed' } },
     { kind: 'audit_read', action: 'searchRecords' },
-    { kind: 'registry', action: 'createGrant', outcome: 'done' },
+    { kind: 'registry', action: 'decideGrantApplication', outcome: 'done' },
     { kind: 'erasure', action: 'proposeErasure', outcome: 'done' },
   ),
   secretMinutes: fc.option(fc.integer({ min: 1, max: 60 }), { nil: undefined }),

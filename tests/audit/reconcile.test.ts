@@ -6,6 +6,7 @@ import t from 'tap';
 import { run } from '../../src/cli/audit-reconcile.ts';
 import { demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { demoClientKey } from '../../src/cli/demo/registry.ts';
+import { putGrant } from '../support/demo-samples.ts';
 import { startHub, type TestHub } from '../support/start-hub.ts';
 
 // what is prepared here takes longer than a test without a plan would wait
@@ -49,19 +50,7 @@ const answersDir = join(dir, 'answers');
 const holderOf = (at: number) =>
   demoPushes(24).filter(({ body }) => body.certificateTypeCode === demoTypes.residentIdCard)[at]?.body.holders[0];
 const client = hub.client(clientId);
-const grant = await hub.client('hub-admin').post('/v1/grants', {
-  clientId,
-  certificateTypeCode: demoTypes.residentIdCard,
-  level: 'fields',
-  fields: ['name'],
-  matters: ['school-enrolment'],
-  legalBases: ['own_application'],
-  validFrom: '2026-01-01T00:00:00Z',
-  validUntil: '2030-01-01T00:00:00Z',
-  dailyQuota: 1_000,
-  decisionReference: 'decision 1',
-});
-if (grant.status !== 201) throw new Error(JSON.stringify(grant.body));
+await putGrant(hubUnderTest.client, { clientId, fields: ['name'] });
 
 interface Answer {
   readonly recordId: string;

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type ApiClient, apiClient } from '../../src/cli/api-client.ts';
 import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
-import { expectAnswer, loadCity } from '../../src/cli/demo/load.ts';
+import { loadCity } from '../../src/cli/demo/load.ts';
 import { demoClientKey } from '../../src/cli/demo/registry.ts';
 import { startEmbedded } from '../../src/db/embedded.ts';
 import { migrate, readMigrations } from '../../src/db/migrate.ts';
 import { runSql } from '../support/database.ts';
+import { putGrant } from '../support/demo-samples.ts';
 import { exampleKeys } from '../support/start-hub.ts';
 import { benchAudit } from './audit.ts';
 import { httpRequest, type LoadResult, load } from './load.ts';
@@ -80,21 +81,7 @@ async function compare(
   await loadCity(clientOf, certificates);
   const perSecond = certificates / ((performance.now() - begun) / 1_000);
   say(`${certificates} certificates pushed, reviewed and sealed over HTTP: ${perSecond.toFixed(0)}/s (8 at a time)`);
-  await expectAnswer(
-    clientOf('hub-admin').post('/v1/grants', {
-      clientId: 'school-enrolment',
-      certificateTypeCode: demoTypes.residentIdCard,
-      level: 'fields',
-      fields: ['name', 'birthDate', 'certificateNumber'],
-      matters: ['school-enrolment'],
-      legalBases: ['own_application'],
-      validFrom: '2026-01-01T00:00:00Z',
-      validUntil: '2030-01-01T00:00:00Z',
-      dailyQuota: 100_000_000,
-      decisionReference: 'bench',
-    }),
-    201,
-  );
+  await putGrant(clientOf, { dailyQuota: 100_000_000 });
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   const pushes = demoPushes(certificates).filter(({ body }) => body.certificateTypeCode === demoTypes.residentIdCard);
   const token = await clientOf('school-enrolment').token();

@@ -2,6 +2,7 @@ import type { ApiClient } from '../../src/cli/api-client.ts';
 import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer, issue } from '../../src/cli/demo/load.ts';
 import { type Person, personOf } from '../../src/cli/demo/people.ts';
+import { putGrant } from '../support/demo-samples.ts';
 
 export interface MattersBench {
   readonly clientOf: (clientId: string) => ApiClient;
@@ -106,21 +107,7 @@ async function prepare(clientOf: MattersBench['clientOf']): Promise<void> {
     201,
   );
   for (const { certificateTypeCode, fields } of types) {
-    await expectAnswer(
-      admin.post('/v1/grants', {
-        clientId: 'school-enrolment',
-        certificateTypeCode,
-        level: 'fields',
-        fields,
-        matters: [matterCode],
-        legalBases: ['own_application'],
-        validFrom: '2026-01-01T00:00:00Z',
-        validUntil: '2030-01-01T00:00:00Z',
-        dailyQuota: 100_000_000,
-        decisionReference: 'bench',
-      }),
-      201,
-    );
+    await putGrant(clientOf, { certificateTypeCode, fields, matters: [matterCode], dailyQuota: 100_000_000 });
     for (const [who, person] of Object.entries(parties)) {
       const push = pushFor(certificateTypeCode, person, who);
       await issue(clientOf(push.clientId), push, `bench-matter-${certificateTypeCode}-${who}`);

@@ -72,7 +72,7 @@ const fieldsOf = (type: Record<string, unknown>) => type['fields'] as Record<str
 async function liveWith(): Promise<void> {
   const type = newType({ category: 'approval', standard: 'C 0199' });
   await expectAnswer(admin.post('/v1/certificate-types', type), 201);
-  await putGrant(admin, { certificateTypeCode: codeOf(type), fields: ['note'] });
+  await putGrant(world.client, { certificateTypeCode: codeOf(type), fields: ['note'] });
   const drafted = { ...type, fields: [{ ...fieldsOf(type)[0], schema: { type: 'string', maxLength: 7 } }] };
   const { draftId } = await expectAnswer<{ draftId: string }>(issuer.post('/v1/certificate-type-drafts', drafted), 201);
   const publication = { migrationNote: note, reason };
@@ -176,7 +176,7 @@ await t.test('judged as the whole that it leads to', async (t) => {
     status: 422,
     body: { code: 'matter_circular', context: { pointer: '/matters/0/definition/requirements/0' } },
   });
-  await putGrant(admin, { certificateTypeCode: codeOf(other), fields: ['note', 'score'] });
+  await putGrant(world.client, { certificateTypeCode: codeOf(other), fields: ['note', 'score'] });
   const less = { ...other, fields: [fieldsOf(other)[0]] };
   const refused = await admin.post(path, catalogueFile({ types: [less] }));
   t.match(refused, {

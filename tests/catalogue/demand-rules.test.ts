@@ -414,6 +414,7 @@ const grant = (grantId: string, overrides: Partial<Grant> = {}): Grant => ({
   dailyQuota: 1,
   decisionReference: 'r',
   decidedByDepartmentCode: 'owner',
+  applicationId: 'a',
   createdAt: at,
   ...overrides,
 });

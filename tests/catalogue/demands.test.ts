@@ -33,7 +33,7 @@ const secondSchool = await registerOffice(hub, {
   roles: ['consumer'],
 });
 const taxation = '11999900100000040T';
-const taxDesk = await registerOffice(hub, { clientId: 'tax-grants', departmentCode: taxation, roles: ['grantor'] });
+const taxDesk = world.client('tax-grants');
 for (const clientId of [...Object.values(clientOfRole), 'housing-allocation', 'hrss-grants', 'market-issuer']) {
   await world.client(clientId).token();
 }
@@ -138,13 +138,13 @@ await t.test('a registered matter is a demand by itself, from matching to the gr
     { permission: { state: 'not_applied' }, apply: { wanted: { fields: ['name', 'birthDate'] } } },
     'live',
   );
-  await putGrant(admin, { fields: ['name'], matters: [matterCode] });
+  await putGrant(world.client, { fields: ['name'], matters: [matterCode] });
   t.match(await mine(), {
     permission: { state: 'partly_granted', fieldsLacking: ['birthDate'] },
     apply: { wanted: { fields: ['name', 'birthDate'] } },
   });
   const validUntil = new Date(Date.now() + 10 * day).toISOString();
-  await putGrant(admin, { fields: ['name', 'birthDate'], matters: [matterCode], validUntil });
+  await putGrant(world.client, { fields: ['name', 'birthDate'], matters: [matterCode], validUntil });
   t.match(await mine(), { permission: { state: 'expiring', validUntil } });
   const own = await registerOffice(hub, { clientId: 'psb-hall', departmentCode: publicSecurity, roles: ['consumer'] });
   const ours = await declare(newNeed({ certificateTypeCode: demoTypes.residentIdCard, fields: [item('姓名')] }), own);

@@ -133,6 +133,7 @@ function allowedBy(granted: GrantScope, end: Date): Set<string> {
     validUntil: end,
     decisionReference: 'r',
     decidedByDepartmentCode: 'owner',
+    applicationId: 'a',
     createdAt: at,
   };
   const once = { certificateTypeCode: 'type', level: 'compare' as const, ...firstOf(granted) };

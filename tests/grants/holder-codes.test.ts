@@ -17,7 +17,7 @@ import type { Holder } from '../../src/verification/identifiers.ts';
 import { logsAreClean, refusing } from '../api/refuses.ts';
 import { certificateIn, education, newDepartmentCode, registerClient } from '../api/samples.ts';
 import { type Problem, startWorld } from '../api/world.ts';
-import { newGrant, pushOf } from '../support/demo-samples.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import { holderStatement } from '../support/holder-statement.ts';
 import { startHub } from '../support/start-hub.ts';
 
@@ -108,18 +108,7 @@ const admin = client('hub-admin');
 const card = pushOf(demoTypes.residentIdCard);
 const holder = { type: '111', number: card.body.holders[0]?.number ?? '' };
 await certificateIn(world, 'valid', card);
-await expectAnswer(
-  admin.post(
-    '/v1/grants',
-    newGrant({
-      fields: ['name', 'sex'],
-      legalBases: ['own_application'],
-      matters: ['school-enrolment'],
-      ticketRequired: true,
-    }),
-  ),
-  201,
-);
+await putGrant(client, { fields: ['name', 'sex'], ticketRequired: true });
 await Promise.all([school, schoolOnOther, portal, client('housing-allocation')].map((each) => each.token()));
 await sleep(1_000);
 

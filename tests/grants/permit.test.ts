@@ -32,6 +32,7 @@ const anyGrant: fc.Arbitrary<Grant> = fc
     dailyQuota: 10,
     decisionReference: 'decision',
     decidedByDepartmentCode: '11999900100000016A',
+    applicationId: 'application',
     createdAt: day(0),
     ...(revoked !== undefined && { revokedAt: day(revoked) }),
   }));
@@ -114,6 +115,7 @@ await t.test('default deny, and the reason is told apart', async (t) => {
     dailyQuota: 1,
     decisionReference: 'decision',
     decidedByDepartmentCode: '11999900100000016A',
+    applicationId: 'application',
     createdAt: day(0),
   };
   t.match(permit([], wanted), { ok: false, code: 'grant_required' });

@@ -6,6 +6,7 @@ import { issue } from '../../src/cli/demo/load.ts';
 import { idNumberOf } from '../../src/cli/demo/people.ts';
 import { composeCertificateIdentifier, parseCertificateIdentifier } from '../../src/verification/identifiers.ts';
 import { runSql } from '../support/database.ts';
+import { putGrant } from '../support/demo-samples.ts';
 import { startHub, type TestHub } from '../support/start-hub.ts';
 
 const purposeOf = (id: string) => ({
@@ -15,23 +16,8 @@ const purposeOf = (id: string) => ({
   legalBasis: 'own_application',
 });
 
-const allow = async (hub: TestHub, limits: Record<string, number>, type: string = demoTypes.residentIdCard) => {
-  const reply = await hub.client('hub-admin').post('/v1/grants', {
-    clientId: 'school-enrolment',
-    certificateTypeCode: type,
-    level: 'fields',
-    fields: ['certificateNumber'],
-    matters: ['school-enrolment'],
-    legalBases: ['own_application'],
-    validFrom: '2026-01-01T00:00:00Z',
-    validUntil: '2030-01-01T00:00:00Z',
-    dailyQuota: 1_000,
-    decisionReference: 'decision 1',
-    ...limits,
-  });
-  if (reply.status !== 201) throw new Error(JSON.stringify(reply.body));
-  return (reply.body as { grantId: string }).grantId;
-};
+const allow = async (hub: TestHub, limits: Record<string, number>, type: string = demoTypes.residentIdCard) =>
+  (await putGrant(hub.client, { certificateTypeCode: type, fields: ['certificateNumber'], ...limits })).grantId;
 
 const codeOf = ({ status, body }: Reply): string =>
   status === 200

@@ -27,6 +27,7 @@ const grantWith = (id: string, { days, revoked = false }: { days: number | undef
   dailyQuota: 1,
   decisionReference: 'd',
   decidedByDepartmentCode: '11999900100000016A',
+  applicationId: 'application',
   createdAt: at,
   ...(days !== undefined && { secrecyDays: days }),
   ...(revoked && { revokedAt: at }),
@@ -90,7 +91,7 @@ const secrecy = (releaseAt: string) => ({ secrecy: { releaseAt, legalGround: 'ç›
 const problemOf = ({ body }: Reply) => body as { code: string; context: Record<string, unknown> };
 
 const allow = (hub: TestHub, overrides: Record<string, unknown> = {}) =>
-  putGrant(hub.client('hub-admin'), { fields: ['name', 'certificateNumber'], ...overrides });
+  putGrant(hub.client, { fields: ['name', 'certificateNumber'], ...overrides });
 interface Item {
   readonly recordId: string;
   readonly about?: string;

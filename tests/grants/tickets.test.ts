@@ -11,7 +11,7 @@ import { openTicket, takeUses } from '../../src/grants/use-ticket.ts';
 import { type Bad, type Expected, refusing } from '../api/refuses.ts';
 import { certificateIn, newType, registerClient } from '../api/samples.ts';
 import { type Problem, startWorld } from '../api/world.ts';
-import { newGrant, pushOf } from '../support/demo-samples.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import { faultyInsert } from '../support/faulty.ts';
 import { holderStatement, type StatementSigner } from '../support/holder-statement.ts';
 import { startHub } from '../support/start-hub.ts';
@@ -45,18 +45,12 @@ const statement = (claims: Record<string, unknown> = {}, signer: StatementSigner
   holderStatement({ ...said, ...claims }, signer);
 
 const identifier = await certificateIn(world, 'valid', card);
-const { grantId } = await expectAnswer<{ grantId: string }>(
-  admin.post(
-    '/v1/grants',
-    newGrant({
-      fields: ['name', 'sex', 'birthDate', 'certificateNumber'],
-      legalBases: ['own_application', 'delegated', 'statutory_duty'],
-      matters: ['school-enrolment', 'other-matter'],
-      ticketRequired: true,
-    }),
-  ),
-  201,
-);
+const { grantId } = await putGrant(client, {
+  fields: ['name', 'sex', 'birthDate', 'certificateNumber'],
+  legalBases: ['own_application', 'delegated', 'statutory_duty'],
+  matters: ['school-enrolment', 'other-matter'],
+  ticketRequired: true,
+});
 // The tokens that are taken later are no part of what is measured, and the other process sees the grant by then.
 await Promise.all([school, schoolOnOther, client('housing-allocation')].map((each) => each.token()));
 await sleep(1_000);
@@ -255,7 +249,7 @@ await t.test(
       'all that the ticket is for, or nothing',
     );
     const small = { clientId: 'housing-allocation', legalBases: ['statutory_duty'], dailyQuota: 1, fields: ['name'] };
-    await expectAnswer(admin.post('/v1/grants', newGrant(small)), 201);
+    await putGrant(client, small);
     const housing = client('housing-allocation');
     const body = {
       purpose: duty,

@@ -93,7 +93,11 @@ await t.test(
   'invariants 8 and 10: when the hub cannot find out what became of a COMMIT it says so, and the retry tells',
   async (t) => {
     const { proxy, prepare, rows, faults } = await start(t);
-    const names = ['createGrant', 'pushCertificate of two holders', 'sealCertificate that supersedes'];
+    const names = [
+      'decideGrantApplication that grants',
+      'pushCertificate of two holders',
+      'sealCertificate that supersedes',
+    ];
     for (const kind of writeKinds.filter(({ name }) => names.includes(name))) {
       for (const fault of ['lost', 'kept'] as const) {
         await t.test(`${kind.name}, every COMMIT ${fault}`, async (t) => {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
 import { demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer, issue } from '../../src/cli/demo/load.ts';
-import { pushOf } from '../support/demo-samples.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import { requestFrom } from '../support/memory-lookup.ts';
 import { canonical, disclosed, inOrder, mustEqual } from '../support/permission-check.ts';
 import {
@@ -22,6 +23,7 @@ import {
   verdictOf,
 } from '../support/permission-oracle.ts';
 import { startHub } from '../support/start-hub.ts';
+import { clientsOf } from '../support/workload.ts';
 
 const seed = 20261122;
 const day = 86_400_000;
@@ -33,9 +35,9 @@ const typeCodes = [demoTypes.residentIdCard, demoTypes.residencePermit, demoType
 const standard = ['certificateNumber', 'certificateIssuedDate', 'certificateHolders'];
 
 const hub = await startHub(t);
-const admin = hub.client('hub-admin');
-const consumers = new Map([...clients, 'psb-issuer', 'audit-office'].map((id) => [id, hub.client(id)]));
-const clientNamed = (clientId: string) => consumers.get(clientId) ?? admin;
+const clientsByName = clientsOf(hub);
+const admin = clientsByName('hub-admin');
+const clientNamed = clientsByName;
 
 /** Issues the certificates and answers what there is. */
 async function issueAll(): Promise<{ types: Known['types']; certificates: KnownCertificate[] }> {
@@ -98,34 +100,35 @@ const anyGrant = fc
       secrecyDays: fc.constantFrom(0, 5, 30),
     }),
   )
-  .map(
-    ([type, { isEarly, isLate, ...rest }]): Omit<KnownGrant, 'grantId'> => ({
-      ...type,
-      ...rest,
-      from: now + (isEarly ? 1 : -20) * day,
-      until: now + (isEarly ? 20 : isLate ? -1 : 20) * day,
-    }),
-  );
+  .map(([type, rest]) => ({ ...type, ...rest }));
+type GrantSketch = typeof anyGrant extends fc.Arbitrary<infer T> ? T : never;
 
-async function putOnFile(grant: Omit<KnownGrant, 'grantId'>): Promise<KnownGrant> {
-  const { typeCode, from, until, isSuspended, isRevoked, ticketRequired, secrecyDays, ...rest } = grant;
-  const { grantId } = await expectAnswer<{ grantId: string }>(
-    admin.post('/v1/grants', {
+/** Until when a grant lasts that is to be over before it is asked about. */
+const soon = (): number => Date.now() + 3_000;
+
+/** Has a grant made; one that has not begun renews another one, which is revoked then. Answers all that it left. */
+async function putOnFile(sketch: GrantSketch): Promise<KnownGrant[]> {
+  const { typeCode, isEarly, isLate, ticketRequired, secrecyDays, isSuspended, isRevoked, ...rest } = sketch;
+  const change = (grantId: string, what: string) =>
+    expectAnswer(admin.post(`/v1/grants/${grantId}/${what}`, { reason: 'test' }), 200);
+  const make = async (until: number, renews?: string): Promise<KnownGrant> => {
+    const { grantId, validFrom } = await putGrant(clientsByName, {
       ...rest,
       certificateTypeCode: typeCode,
-      validFrom: new Date(from).toISOString(),
       validUntil: new Date(until).toISOString(),
-      dailyQuota: 100_000,
-      decisionReference: 'decision 1',
       ...(ticketRequired && { ticketRequired }),
       ...(secrecyDays > 0 && { secrecyDays }),
-    }),
-    201,
-  );
-  const change = (what: string) => expectAnswer(admin.post(`/v1/grants/${grantId}/${what}`, { reason: 'test' }), 200);
-  if (isSuspended) await change('suspensions');
-  if (isRevoked) await change('revocations');
-  return { ...grant, grantId };
+      ...(renews !== undefined && { renews }),
+    });
+    const from = Date.parse(validFrom);
+    return { ...rest, typeCode, ticketRequired, secrecyDays, isSuspended, isRevoked, grantId, from, until };
+  };
+  const early = isEarly ? await make(now + 20 * day) : undefined;
+  const made = await make(early ? now + 40 * day : isLate ? soon() : now + 20 * day, early?.grantId);
+  if (early !== undefined) await change(early.grantId, 'revocations');
+  if (isSuspended) await change(made.grantId, 'suspensions');
+  if (isRevoked) await change(made.grantId, 'revocations');
+  return [...(early === undefined ? [] : [{ ...early, isSuspended: false, isRevoked: true }]), made];
 }
 
 const anyTicket = fc
@@ -164,7 +167,8 @@ async function issueTicket(ticket: ReturnType<(typeof anyTicket)['generate']>['v
 }
 
 const grants: KnownGrant[] = [];
-for (const grant of fc.sample(anyGrant, { seed, numRuns: 90 })) grants.push(await putOnFile(grant));
+for (const sketch of fc.sample(anyGrant, { seed, numRuns: 90 })) grants.push(...(await putOnFile(sketch)));
+await sleep(soon() - Date.now());
 const tickets: KnownTicket[] = [];
 for (const ticket of fc.sample(anyTicket, { seed, numRuns: 24 })) tickets.push(await issueTicket(ticket));
 

@@ -5,7 +5,7 @@ import type { ApiClient, Reply } from '../../src/cli/api-client.ts';
 import { type DemoPush, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { issue } from '../../src/cli/demo/load.ts';
 import { runSql } from '../support/database.ts';
-import { pushOf, putGrant } from '../support/demo-samples.ts';
+import { expiredGrant, pushOf, putGrant } from '../support/demo-samples.ts';
 import { startHub, type TestHub } from '../support/start-hub.ts';
 
 const officer = { id: 'officer-9', name: '经办人乙' };
@@ -34,7 +34,7 @@ const answerOf = ({ body }: Reply): Answer => body as Answer;
 const problemOf = ({ body }: Reply) => body as { code: string; context?: Record<string, unknown> };
 
 const allow = async (hub: TestHub, overrides: Record<string, unknown> = {}): Promise<string> =>
-  (await putGrant(hub.client('hub-admin'), overrides)).grantId;
+  (await putGrant(hub.client, overrides)).grantId;
 
 const put = (hub: TestHub, push: DemoPush, key: string): Promise<string> =>
   issue(hub.client(push.clientId), push, `lookup-test-${key}`);
@@ -251,7 +251,7 @@ await t.test(
     });
     await refused(t, hub, school, byHolder(card), [403, 'grant_required']);
 
-    await allow(hub, { validFrom: '2025-01-01T00:00:00Z', validUntil: '2026-01-01T00:00:00Z' });
+    await expiredGrant(hub.client);
     await refused(t, hub, school, byHolder(card, named), [403, 'grant_expired']);
     const grantId = await allow(hub, { dailyQuota: 3 });
     for (const [change, code] of [

@@ -8,7 +8,7 @@ import { personOf } from '../../src/cli/demo/people.ts';
 import { certificateIn, education } from '../api/samples.ts';
 import { type Problem, startWorld } from '../api/world.ts';
 import { checkStore } from '../support/check-records.ts';
-import { newGrant, pushOf } from '../support/demo-samples.ts';
+import { pushOf, putGrant } from '../support/demo-samples.ts';
 import { faultyInsert } from '../support/faulty.ts';
 import { holderStatement } from '../support/holder-statement.ts';
 import { exampleKeys, startHub } from '../support/start-hub.ts';
@@ -62,11 +62,7 @@ const matter = {
   ],
 };
 await expectAnswer(admin.post('/v1/matters', matter), 201);
-const grantOf = (overrides: Record<string, unknown>) =>
-  expectAnswer<{ grantId: string }>(
-    admin.post('/v1/grants', newGrant({ matters: [matterCode], legalBases: ['own_application'], ...overrides })),
-    201,
-  );
+const grantOf = (overrides: Record<string, unknown>) => putGrant(client, { matters: [matterCode], ...overrides });
 const { grantId } = await grantOf({ fields: ['name', 'birthDate', 'sex'], ticketRequired: true });
 await Promise.all([school, schoolOnOther, client('housing-allocation')].map((each) => each.token()));
 await sleep(1_000);

@@ -5,6 +5,7 @@ import { expectAnswer } from '../../src/cli/demo/load.ts';
 import { type Person, personOf } from '../../src/cli/demo/people.ts';
 import { checkStore, proveStore } from '../support/check-records.ts';
 import { runSql } from '../support/database.ts';
+import { expiredGrant, putGrant } from '../support/demo-samples.ts';
 import { faultyInsert } from '../support/faulty.ts';
 import { exampleKeys, startHub, type TestHub } from '../support/start-hub.ts';
 import { certificateUpTo, clerk, clientsOf, marriageOf, permitOf } from '../support/workload.ts';
@@ -114,26 +115,8 @@ async function matterOf(hub: TestHub, requirements: readonly unknown[]): Promise
   return matterCode;
 }
 
-const grantBody = (matterCode: string, overrides: Record<string, unknown> = {}) => ({
-  clientId: 'school-enrolment',
-  certificateTypeCode: demoTypes.residentIdCard,
-  level: 'fields',
-  fields: ['name'],
-  matters: [matterCode],
-  legalBases: ['own_application'],
-  validFrom: '2026-01-01T00:00:00Z',
-  validUntil: '2029-01-01T00:00:00Z',
-  dailyQuota: 1_000,
-  decisionReference: 'decision 1',
-  ...overrides,
-});
 const allow = async (hub: TestHub, matterCode: string, overrides: Record<string, unknown> = {}): Promise<string> =>
-  (
-    await expectAnswer<{ grantId: string }>(
-      hub.client('hub-admin').post('/v1/grants', grantBody(matterCode, overrides)),
-      201,
-    )
-  ).grantId;
+  (await putGrant(hub.client, { fields: ['name'], matters: [matterCode], ...overrides })).grantId;
 const allowPermits = (hub: TestHub, matterCode: string, fields: readonly string[] = ['name']): Promise<string> =>
   allow(hub, matterCode, { certificateTypeCode: demoTypes.residencePermit, fields });
 
@@ -691,7 +674,7 @@ async function interrupted(t: Test, happen: (hub: TestHub, grantId: string) => P
     requirement('child', { alternatives: [[{ ...card, of: 'child' }]] }),
   ]);
   const grantId = await allow(own, matterCode);
-  await allow(own, matterCode, { fields: ['name', 'sex'], validUntil: '2026-01-02T00:00:00Z' });
+  await expiredGrant(own.client, { fields: ['name', 'sex'], matters: [matterCode] });
   const applicant = somebody();
   await certificateUpTo(own.client('psb-issuer'), cardOf(applicant), 'sealed');
   const client = own.client('school-enrolment');

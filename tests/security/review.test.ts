@@ -34,7 +34,7 @@ const issuer = hub.client('psb-issuer');
 const school = hub.client('school-enrolment');
 
 const allow = async (overrides: Record<string, unknown> = {}): Promise<string> =>
-  (await putGrant(admin, { fields: ['name', 'birthDate'], ...overrides })).grantId;
+  (await putGrant(hub.client, { fields: ['name', 'birthDate'], ...overrides })).grantId;
 const codeOf = ({ body }: { body: unknown }): unknown => (body as { code?: unknown }).code;
 const scalar = async (of: TestHub, sql: string): Promise<number> =>
   Number(Object.values((await runSql(of.database.superuserUrl, sql)).rows[0] as object)[0]);

@@ -40,7 +40,7 @@ const secondPsb = await registerOffice(hub, { clientId: 'second-issuer', roles: 
 for (const client of [...Object.values(clientOfRole), 'housing-allocation', 'civil-affairs-issuer', 'market-issuer']) {
   await world.client(client).token();
 }
-await putGrant(admin);
+await putGrant(world.client);
 
 interface Shown {
   readonly feedbackId: string;
@@ -243,7 +243,7 @@ await t.test('what is missing is passed on once to each issuer, and a late forwa
     admin.post('/v1/certificate-types', type),
     201,
   );
-  await putGrant(admin, { certificateTypeCode, fields: ['note'] });
+  await putGrant(world.client, { certificateTypeCode, fields: ['note'] });
   const missing = { kind: 'missing', certificateTypeCode, certificateIdentifier: undefined, fields: undefined };
   const fault = newFault({ ...missing, holder: cardHolder });
   const made = await report(fault);

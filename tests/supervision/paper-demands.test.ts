@@ -113,16 +113,16 @@ await t.test('judged on real certificates, as the starter matter of school enrol
   t.equal(await judgementOf(await identity()), 'could_not_supply', 'nothing is on file');
   const card = await put(cardOf(guardian).body);
   t.equal(await judgementOf(await identity()), 'could_supply_with_grant');
-  await putGrant(admin, { fields: ['name'] });
+  await putGrant(world.client, { fields: ['name'] });
   t.equal(await judgementOf(await identity()), 'could_supply_with_grant', 'a grant of less than the matter needs');
-  await putGrant(admin, { fields: ['name', 'idNumber'], legalBases: ['statutory_duty'] });
+  await putGrant(world.client, { fields: ['name', 'idNumber'], legalBases: ['statutory_duty'] });
   t.equal(await judgementOf(await identity()), 'could_supply_with_grant', 'a grant on another legal basis');
   t.equal(
     await judgementOf(await record({ parties: { guardian: holderOf(guardian) }, legalBasis: undefined })),
     'could_supply',
     'any basis where none was named',
   );
-  await putGrant(admin, { fields: ['name', 'idNumber'], ticketRequired: true });
+  await putGrant(world.client, { fields: ['name', 'idNumber'], ticketRequired: true });
   t.equal(await judgementOf(await identity()), 'could_supply', 'a ticket it could have issued');
   const { clientId: _school, ...other } = { clientId: '', parties: { guardian: holderOf(guardian) } };
   t.equal(await judgementOf(await record(other, secondSchool)), 'could_supply_with_grant', 'another system, no grant');
@@ -249,7 +249,7 @@ await t.test('could_supply holds exactly where a matter check with every grant s
   }
   const fields = ['name', 'birthDate', 'certificateHolders'];
   for (const certificateTypeCode of [demoTypes.residentIdCard, demoTypes.residencePermit]) {
-    await putGrant(admin, { certificateTypeCode, fields, matters: codes });
+    await putGrant(world.client, { certificateTypeCode, fields, matters: codes });
   }
   // Everything that a certificate can be, old and young.
   const [adult, youth, none, suspended, revoked, revised, pushed, both, expired] = [

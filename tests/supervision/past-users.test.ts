@@ -14,13 +14,12 @@ const school = world.client('school-enrolment');
 const housing = world.client('housing-allocation');
 const psb = world.client('psb-issuer');
 const auditor = world.client('audit-office');
-const admin = world.client('hub-admin');
 for (const client of [...Object.values(clientOfRole), 'housing-allocation', 'market-issuer']) {
   await world.client(client).token();
 }
 const matters = ['school-enrolment', 'school-transfer'];
-await putGrant(admin, { matters, secrecyDays: 30 });
-await putGrant(admin, { clientId: 'housing-allocation', matters: ['housing-allocation'] });
+await putGrant(world.client, { matters, secrecyDays: 30 });
+await putGrant(world.client, { clientId: 'housing-allocation', matters: ['housing-allocation'] });
 
 interface Page<T> {
   readonly items: readonly T[];

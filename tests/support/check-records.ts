@@ -384,7 +384,6 @@ async function proveRegistry(trx: Trx, keys: Keys, records: readonly OpenedRecor
     registerSealX509: seals.length,
     'a version of a type': types.length,
     'a version of a matter': matters.reduce((sum, { version }) => sum + version, 0),
-    createGrant: grants.filter(({ applicationId }) => applicationId === undefined).length,
     ...applications.expected,
     declareDemand: demandSteps.get('declared') ?? 0,
     assignDemand: demandSteps.get('assigned') ?? 0,
@@ -412,7 +411,7 @@ const versionBy: Readonly<Record<string, string>> = {
   retireMatter: 'a version of a matter',
 };
 
-/** Each granted application has its one grant; and how many records its steps have to have. */
+/** Each granted application has its one grant, and each grant its application; and how many records its steps have to have. */
 async function proveApplications(trx: Trx, deps: ApplicationStoreDeps, grants: readonly Grant[]) {
   const { items } = await listApplicationRows(trx, deps, { of: undefined, limit: 1_000_000 });
   const steps = countBy(
@@ -426,11 +425,14 @@ async function proveApplications(trx: Trx, deps: ApplicationStoreDeps, grants: r
     const isSound = state === 'granted' ? made.length === 1 && made[0] === grantId : made.length === 0;
     return isSound ? [] : [`application ${applicationId}: ${state}, ${made.length} grants`];
   });
+  const led = new Map(items.map(({ applicationId, grantId }) => [applicationId, grantId]));
+  const strays = grants.filter(({ grantId, applicationId }) => led.get(applicationId) !== grantId);
   return {
-    faults,
+    faults: [...faults, ...strays.map(({ grantId }) => `grant ${grantId}: no application led to it`)],
     expected: {
       applyForGrant: items.length,
       decideGrantApplication: count('approved', 'refused'),
+      enterProvinceDecision: count('approved_by_province', 'refused_by_province'),
       withdrawGrantApplication: count('withdrawn'),
     },
   };

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiClient } from '../../src/cli/api-client.ts';
 import { type DemoPush, demoPushes, demoTypes } from '../../src/cli/demo/certificates.ts';
 import { expectAnswer } from '../../src/cli/demo/load.ts';
+import { obtainGrant } from '../../src/cli/demo/obtain-grant.ts';
 
 const pushes = demoPushes(48);
 
@@ -11,24 +13,56 @@ export function pushOf(typeCode: string, which = 0): DemoPush {
   return found;
 }
 
-/** A grant of identity cards to the school; `overrides` replace its members. */
-export const newGrant = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
-  clientId: 'school-enrolment',
-  certificateTypeCode: demoTypes.residentIdCard,
+/** A grant on file, as far as tests look at it. */
+export interface Grant extends Readonly<Record<string, unknown>> {
+  readonly grantId: string;
+  readonly applicationId: string;
+  readonly validFrom: string;
+  readonly validUntil: string;
+  readonly state: string;
+}
+
+/** A scope, where nothing else is said. */
+const usual: Readonly<Record<string, unknown>> = {
   level: 'fields',
   fields: ['name', 'birthDate', 'certificateNumber'],
   matters: ['school-enrolment'],
   legalBases: ['own_application'],
-  validFrom: '2026-01-01T00:00:00Z',
   validUntil: '2030-01-01T00:00:00Z',
   dailyQuota: 100_000,
-  decisionReference: 'decision 1',
-  ...overrides,
-});
+};
 
-/** Has an administrator put such a grant on file. */
-export const putGrant = (
-  admin: Pick<ApiClient, 'post'>,
-  overrides: Record<string, unknown> = {},
-): Promise<Record<string, unknown> & { readonly grantId: string }> =>
-  expectAnswer(admin.post('/v1/grants', newGrant(overrides)), 201);
+interface Overrides extends Readonly<Record<string, unknown>> {
+  readonly clientId?: string;
+  readonly certificateTypeCode?: string;
+  readonly renews?: string;
+}
+
+/**
+ * Brings a grant about in the only way there is: its client applies, and whoever has to decide approves. Of identity cards to the
+ * school, if `overrides` say nothing else. It begins now, or with `renews` when the one it renews ends.
+ */
+export async function putGrant(
+  clientOf: (clientId: string) => ApiClient,
+  {
+    clientId = 'school-enrolment',
+    certificateTypeCode = demoTypes.residentIdCard,
+    renews,
+    ...overrides
+  }: Overrides = {},
+): Promise<Grant> {
+  const wish = { clientId, certificateTypeCode, wanted: { ...usual, ...overrides }, legalGround: 'Article 12' };
+  const { grantId } = await obtainGrant({ clientOf }, { ...wish, ...(renews !== undefined && { renews }) });
+  return expectAnswer<Grant>(clientOf('hub-admin').get(`/v1/grants/${grantId}`), 200);
+}
+
+/** Has such a grant made, and waits until it is over. */
+export async function expiredGrant(
+  clientOf: (clientId: string) => ApiClient,
+  overrides: Overrides = {},
+): Promise<Grant> {
+  const end = Date.now() + 2_500;
+  const grant = await putGrant(clientOf, { ...overrides, validUntil: new Date(end).toISOString() });
+  await sleep(end - Date.now() + 10);
+  return grant;
+}

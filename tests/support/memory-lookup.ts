@@ -37,6 +37,7 @@ export const grantFrom = (grant: KnownGrant): Grant => ({
   ...(grant.secrecyDays > 0 && { secrecyDays: grant.secrecyDays }),
   decisionReference: 'decision',
   decidedByDepartmentCode: grant.typeCode.slice(0, 18),
+  applicationId: `application of ${grant.grantId}`,
   createdAt: new Date(0),
   ...(grant.isSuspended && { suspendedAt: new Date(grant.from) }),
   ...(grant.isRevoked && { revokedAt: new Date(grant.from) }),

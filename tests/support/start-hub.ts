@@ -25,7 +25,7 @@ export interface TestHub {
   readonly logLines: readonly string[];
   /** With `sequence: true`. */
   readonly sequencer: Sequencer | undefined;
-  client(clientId: string): ApiClient;
+  readonly client: (clientId: string) => ApiClient;
   /** Without a token. */
   anyone: ApiClient;
 }

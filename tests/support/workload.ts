@@ -16,6 +16,7 @@ import { issueX509, type X509Issuer } from '../../src/signing/x509-issue.ts';
 import { composeCertificateIdentifier, usccCheckCharacter } from '../../src/verification/identifiers.ts';
 import { proveStore } from './check-records.ts';
 import { inDatabase, type TestDatabase } from './database.ts';
+import { putGrant } from './demo-samples.ts';
 import { holderStatement } from './holder-statement.ts';
 import { exampleKeys } from './start-hub.ts';
 
@@ -104,25 +105,15 @@ export const permitFields = [
   'residenceReason',
 ] as const;
 
-/** A grant as an administrator puts it on file. */
-export const grantBody = (overrides: object = {}) => ({
-  clientId: 'school-enrolment',
-  certificateTypeCode: demoTypes.residencePermit,
-  level: 'fields',
-  fields: permitFields,
-  matters: ['school-enrolment'],
-  legalBases: ['own_application'],
-  validFrom: '2026-01-01T00:00:00Z',
-  validUntil: '2029-01-01T00:00:00Z',
-  dailyQuota: 1_000_000,
-  decisionReference: '示数授〔2026〕17号',
-  ...overrides,
-});
-
-/** Puts a grant on file; answers its id. */
+/** Has the school's grant of residence permits made, by applying and deciding; answers its id. */
 export async function grant(clients: Clients, overrides: object = {}): Promise<string> {
-  const reply = clients('hub-admin').post('/v1/grants', grantBody(overrides));
-  return (await expectAnswer<{ grantId: string }>(reply, 201)).grantId;
+  const { grantId } = await putGrant(clients, {
+    certificateTypeCode: demoTypes.residencePermit,
+    fields: permitFields,
+    dailyQuota: 1_000_000,
+    ...overrides,
+  });
+  return grantId;
 }
 
 /** A wish for a grant of a residence permit without what is sensitive in it. */
@@ -447,13 +438,6 @@ export const writeKinds: readonly WriteKind[] = [
       const body = { ...type, certificateTypeCode: code, name: { zh: `示例证${n}`, en: `Example ${n}` } };
       return post('/v1/certificate-types', body, { ...body, name: { zh: '另一证', en: 'Other' } });
     },
-  },
-  {
-    name: 'createGrant',
-    ...admin,
-    rows: { ...isOne, grants: 1 },
-    prepare: async (_clients, n) =>
-      post('/v1/grants', grantBody({ dailyQuota: 1_000 + n }), grantBody({ dailyQuota: 1_000_000 + n })),
   },
   {
     name: 'revokeGrant',

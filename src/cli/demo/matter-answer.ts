@@ -1,5 +1,5 @@
 import type { Person } from './people.ts';
-import type { StoryDeps } from './story.ts';
+import type { Teller } from './teller.ts';
 
 /** The grant to apply for, out of the reasons of a check. */
 export interface Apply {
@@ -66,7 +66,7 @@ export function wishesOf({ requirements }: Check, types: readonly string[]): rea
 }
 
 /** One line for each requirement: what it is, how it stands, and why. */
-export function tellOutcomes({ tell }: StoryDeps, { requirements, complete }: Check): void {
+export function tellOutcomes({ tell }: { readonly tell: Teller }, { requirements, complete }: Check): void {
   for (const { name, outcome, reasons } of requirements) {
     tell.line(`   ${outcome.padEnd(17)} ${name.zh}: ${reasons.map(({ text }) => text.zh).join(' ')}`);
   }
