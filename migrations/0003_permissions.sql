@@ -162,6 +162,7 @@ grant delete on tickets, holder_codes to certhub_service;
 
 -- Faults of certificates that consumers and portals report, with what became of them. Whom one is about and everything that somebody
 -- wrote stands in the box, which binds every other column. fault_key: what is reported, keyed, so that nobody reports it twice.
+-- settled_at: since when nobody has to answer any more. Some time after, the report is forgotten: what it counts as stays, and no key.
 create table feedback (
   feedback_id uuid primary key,
   receipt_number text collate "C" not null unique,
@@ -169,9 +170,12 @@ create table feedback (
   owner_department_code text collate "C" not null,
   kind text collate "C" not null,
   state text collate "C" not null,
-  fault_key bytea not null,
+  fault_key bytea,
+  follows uuid,
   due_at timestamptz not null,
   created_at timestamptz not null,
+  settled_at timestamptz,
+  forgotten_at timestamptz,
   box bytea not null
 );
 create index feedback_by_client on feedback (client_id, feedback_id);
@@ -179,10 +183,12 @@ create index feedback_by_owner on feedback (owner_department_code, feedback_id);
 create index feedback_open on feedback (client_id, fault_key) where state = 'open';
 create index feedback_due on feedback (due_at) where state = 'open';
 create index feedback_by_time on feedback (created_at);
+create index feedback_settled on feedback (settled_at) where forgotten_at is null;
+create index feedback_followers on feedback (follows) where follows is not null;
 revoke all on feedback from public;
 grant select, insert, update on feedback to certhub_service;
 -- Demands for paper that offices made. The box holds what they say and whom they concern, and binds every column. matter_code is a copy to
--- search by; null where the caller's text could be a person's number.
+-- search by; null where the caller's text could be a person's number. settled_at and forgotten_at as of feedback.
 create table paper_demands (
   paper_demand_id uuid primary key,
   department_code text collate "C" not null references departments (code),
@@ -191,20 +197,25 @@ create table paper_demands (
   state text collate "C" not null,
   due_at timestamptz,
   created_at timestamptz not null,
+  settled_at timestamptz,
+  forgotten_at timestamptz,
   box bytea not null
 );
 create index paper_demands_by_department on paper_demands (department_code, paper_demand_id);
 create index paper_demands_by_time on paper_demands (created_at, paper_demand_id);
 create index paper_demands_by_deadline on paper_demands (due_at) where due_at is not null;
+create index paper_demands_settled on paper_demands (settled_at) where forgotten_at is null;
 -- Of whom. Says nothing by itself: a demand is shown to a party that stands in its box.
 create table paper_demand_holders (
   holder_key bytea not null,
   paper_demand_id uuid not null,
   primary key (holder_key, paper_demand_id)
 );
+create index paper_demand_holders_by_demand on paper_demand_holders (paper_demand_id);
 revoke all on paper_demands, paper_demand_holders from public;
 grant select, insert on paper_demands, paper_demand_holders to certhub_service;
-grant update (state, due_at, box) on paper_demands to certhub_service;
+grant update (matter_code, state, due_at, settled_at, forgotten_at, box) on paper_demands to certhub_service;
+grant delete on paper_demand_holders to certhub_service;
 -- What a version says beside the definition: retired, why, what it asks of clients. Covered by the row's MAC.
 alter table certificate_types add column note bytea;
 -- What departments prepare. Saving again replaces the open draft; which one was published stays known.

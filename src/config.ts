@@ -94,17 +94,19 @@ const networks = (text: string): readonly string[] =>
 
 /** Record kinds whose bodies may be erased after a time; the kinds that are evidence of the log itself never. */
 const erasableKinds = ['access', 'certificate', 'registry', 'audit_read'] as const;
+/** What has a time to be kept: those kinds, and what supervision was told. */
+const keptKinds = [...erasableKinds, 'supervision'] as const;
 
-const retention = (text: string): Readonly<Partial<Record<(typeof erasableKinds)[number], number>>> =>
+const retention = (text: string): Readonly<Partial<Record<(typeof keptKinds)[number], number>>> =>
   Object.fromEntries(
     text
       .split(/[\s,]+/)
       .filter((each) => each !== '')
       .map((each) => {
         const [kind, months = ''] = each.split('=');
-        const known = erasableKinds.find((name) => name === kind);
+        const known = keptKinds.find((name) => name === kind);
         if (known === undefined || !/^[1-9]\d{0,3}$/.test(months)) {
-          throw new Fault(`must be like access=120, with ${erasableKinds.join(', ')} and months from 1 to 9999`);
+          throw new Fault(`must be like access=120, with ${keptKinds.join(', ')} and months from 1 to 9999`);
         }
         return [known, Number(months)];
       }),
@@ -245,9 +247,9 @@ const table = {
   retentionMonths: setting({
     name: 'CERTHUB_RETENTION_MONTHS',
     type: 'kind=months, …',
-    default: 'access=120 certificate=360 registry=360 audit_read=120',
+    default: 'access=120 certificate=360 registry=360 audit_read=120 supervision=120',
     meaning:
-      'For how long the bodies of records are kept, by kind. Erasing a month before is refused; `certhub audit retention` lists what is due. Kinds that are not named, and the evidence of erasures itself, are kept for good.',
+      'For how long the bodies of records are kept, by kind. Erasing a month before is refused; `certhub audit retention` lists what is due. `supervision`: after so many months a settled report of a fault or demand for paper is forgotten, by the hub itself; what it counts as stays. What is not named, and the evidence of erasures itself, is kept for good.',
     parse: retention,
   }),
   databaseConnections: setting({

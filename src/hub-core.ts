@@ -22,6 +22,7 @@ import { standingGrantsOf } from './grants/store.ts';
 import { forgetEnded, keptDays } from './grants/ticket-store.ts';
 import { purgeUsage, usageDays } from './grants/usage-store.ts';
 import type { Keys } from './signing/key-store.ts';
+import { forgetHourly } from './supervision/forget-settled.ts';
 import { remindOfFeedback } from './supervision/remind-feedback.ts';
 import { remindOfPaperDemands } from './supervision/remind-paper-demands.ts';
 import { canonicalJson } from './verification/canonical-json.ts';
@@ -58,7 +59,7 @@ export interface Core extends Basis {
   readonly tampered: (table: string, id: string) => void;
   /** How far the published log is behind the records. */
   readonly logLag: LogLag;
-  /** What a hub does before it serves: its keys are put on record, and months that are over are sealed. */
+  /** What a hub does before it serves: its keys are put on record, months that are over are sealed, and what is settled is forgotten. */
   readonly beginServing: () => Promise<void>;
   /** Waits for records under way. The database stays open: who opened it closes it. */
   readonly close: () => Promise<void>;
@@ -66,8 +67,10 @@ export interface Core extends Basis {
 
 const upkeepMs = 3_600_000;
 
-/** Puts the capabilities together. Opens the months to come for records and forgets old Idempotency-Keys, usage, tickets and
- * one-time codes, now and every hour. */
+/**
+ * Puts the capabilities together. Opens the months to come for records and forgets old Idempotency-Keys, usage, tickets and one-time
+ * codes, now and every hour; reports and demands that are settled every hour, and when it begins to serve.
+ */
 export async function assembleCore(basis: Basis): Promise<Core> {
   const { config, db, reservedDb, keys, log, now } = basis;
   const upkeep = async (): Promise<void> => {
@@ -97,6 +100,15 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     recordIn: recorder.recordIn,
     now,
     isDemo: config.mode === 'demo',
+    log,
+  });
+  const forgetting = forgetHourly({
+    db,
+    keys,
+    tampered,
+    recordIn: recorder.recordIn,
+    months: config.retentionMonths.supervision,
+    now,
     log,
   });
   const sealTimer = setInterval(() => void records.seal(), upkeepMs).unref();
@@ -150,11 +162,13 @@ export async function assembleCore(basis: Basis): Promise<Core> {
     beginServing: async () => {
       await records.begin();
       await overdue.remind();
+      void forgetting.forget();
     },
     close: async () => {
       clearInterval(timer);
       clearInterval(sealTimer);
       overdue.stop();
+      await forgetting.stop();
       await records.settled();
       await logLag.stop();
       await freshness.stop();

@@ -16,7 +16,8 @@ export const help = `certhub audit retention: what is kept of the audit log, how
   certhub audit retention --seal
       first seals the months that are over for an hour and wholly in the log; a running hub does so every hour
 
-  Periods come from CERTHUB_RETENTION_MONTHS. Erasing takes a proposal and two approvals over the API, then certhub audit erase.
+  Periods come from CERTHUB_RETENTION_MONTHS; what it calls supervision is no record: the hub itself forgets it.
+  Erasing takes a proposal and two approvals over the API, then certhub audit erase.
 
   ${exitCodes}
 `;

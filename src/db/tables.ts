@@ -106,9 +106,12 @@ export interface Tables {
     owner_department_code: string;
     kind: string;
     state: string;
-    fault_key: Buffer;
+    fault_key: Buffer | null;
+    follows: string | null;
     due_at: Date;
     created_at: Date;
+    settled_at: Date | null;
+    forgotten_at: Date | null;
     box: Buffer;
   };
   paper_demands: {
@@ -119,6 +122,8 @@ export interface Tables {
     state: string;
     due_at: Date | null;
     created_at: Date;
+    settled_at: Date | null;
+    forgotten_at: Date | null;
     box: Buffer;
   };
   paper_demand_holders: { holder_key: Buffer; paper_demand_id: string };

@@ -1218,7 +1218,7 @@ export interface paths {
         };
         /**
          * List demands for paper
-         * @description Newest first, without anything of a person. Consumers see those of their own department; administrators and auditors all of them, with the judgement. `due` picks those that wait for an answer, by their deadline.
+         * @description Newest first, without anything of a person. Consumers see those of their own department; administrators and auditors all of them, with the judgement. `due` picks those that wait for an answer, by their deadline. Of one that was forgotten, long after the last answer, number, state and `forgottenAt` are told; it has no matter any more.
          */
         get: operations["listPaperDemands"];
         put?: never;
@@ -1244,7 +1244,7 @@ export interface paths {
         put?: never;
         /**
          * Which paper was I asked for
-         * @description For the citizens' portal, on behalf of the person or organisation it has authenticated: every demand of which this holder is a party, newest first, with what the hub judged and what became of it. A judgement that rests on certificates of somebody else is not told (`concerns_others`); the demand can be contested all the same. Each page is recorded: send the same body with `after` = `next`.
+         * @description For the citizens' portal, on behalf of the person or organisation it has authenticated: every demand of which this holder is a party, newest first, with what the hub judged and what became of it. A judgement that rests on certificates of somebody else is not told (`concerns_others`); the demand can be contested all the same. A demand that was forgotten is nobody's any more. Each page is recorded: send the same body with `after` = `next`.
          */
         post: operations["searchPaperDemands"];
         delete?: never;
@@ -1262,7 +1262,7 @@ export interface paths {
         };
         /**
          * Read one demand for paper with its history
-         * @description For who has to answer: the case, and what the office and the person said. The numbers of the parties are not in it.
+         * @description For who has to answer: the case, and what the office and the person said. The numbers of the parties are not in it. Of one that was forgotten, number, state and `forgottenAt`.
          */
         get: operations["getPaperDemand"];
         put?: never;
@@ -1284,7 +1284,7 @@ export interface paths {
         put?: never;
         /**
          * Contest a demand for paper
-         * @description By a portal for one of its parties. The office has to answer until `dueAt`. When it maintains the demand, it can be contested once more and the hub decides; that decision is final. A demand for what only paper proves can be contested too: the office then explains. Of somebody who is no party the demand does not exist.
+         * @description By a portal for one of its parties. The office has to answer until `dueAt`. When it maintains the demand, it can be contested once more and the hub decides; that decision is final. A demand for what only paper proves can be contested too: the office then explains. Of somebody who is no party the demand does not exist. One that was forgotten is closed (`context.forgottenAt`).
          */
         post: operations["contestPaperDemand"];
         delete?: never;
@@ -1322,7 +1322,7 @@ export interface paths {
         };
         /**
          * Count demands for paper per department
-         * @description Of demands recorded in a range of days, as they stand now. Administrators and auditors see every department with its deviations: what no matter demands, and what the hub could have supplied. Consumers see their own department without any count of judgements: an office that records one demand and then looks at the count would learn whether one person has a certificate.
+         * @description Of demands recorded in a range of days, as they stand now; what was forgotten is counted as before. Administrators and auditors see every department with its deviations: what no matter demands, and what the hub could have supplied. Consumers see their own department without any count of judgements: an office that records one demand and then looks at the count would learn whether one person has a certificate.
          */
         get: operations["countPaperDemands"];
         put?: never;
@@ -1642,13 +1642,13 @@ export interface paths {
         };
         /**
          * List reported faults
-         * @description Newest first, without anything personal. Consumers and portals see their own, issuers those that their department has to answer, administrators and auditors all of them. `due` picks open ones by their deadline.
+         * @description Newest first, without anything personal. Consumers and portals see their own, issuers those that their department has to answer, administrators and auditors all of them. `due` picks open ones by their deadline. Of one that was forgotten, long after its answer, receipt number, state and `forgottenAt` are told.
          */
         get: operations["listFeedback"];
         put?: never;
         /**
          * Report a missing, wrong or unreadable certificate
-         * @description The department that has to answer is taken from the certificate identifier; for what is missing it is the issuer you name, or the only one there is, otherwise the owner of the type. No certificate is looked up: the report is received in the same way whether or not there is one. An office names the officer and, to report a certificate as missing, has a grant for the type; a portal names the holder it has authenticated. While a report of yours about the same fault is open, another is refused with `feedback_exists`. Who objects to an answer reports again with `follows`. Name the lookup in which the fault was seen (`recordId`): what is under secrecy then stays so.
+         * @description The department that has to answer is taken from the certificate identifier; for what is missing it is the issuer you name, or the only one there is, otherwise the owner of the type. No certificate is looked up: the report is received in the same way whether or not there is one. An office names the officer and, to report a certificate as missing, has a grant for the type; a portal names the holder it has authenticated. While a report of yours about the same fault is open, another is refused with `feedback_exists`. Who objects to an answer reports again with `follows`, as long as the answer is not forgotten. Name the lookup in which the fault was seen (`recordId`): what is under secrecy then stays so.
          */
         post: operations["reportFault"];
         delete?: never;
@@ -1666,7 +1666,7 @@ export interface paths {
         };
         /**
          * Read one report with its history
-         * @description In full for the client that made it and for issuers of the department that has to answer; administrators and auditors see it without holder, explanation, reasons and whatever else may name people. Reading it in full shows in the holder's report.
+         * @description In full for the client that made it and for issuers of the department that has to answer; administrators and auditors see it without holder, explanation, reasons and whatever else may name people. Reading it in full shows in the holder's report. Of one that was forgotten, receipt number, state and `forgottenAt`.
          */
         get: operations["getFeedback"];
         put?: never;
@@ -1706,7 +1706,7 @@ export interface paths {
         };
         /**
          * What became of reported faults, per department
-         * @description Of the reports made on days of the city, half-open and at most 366; the last 92 when not said. Issuers see their own department.
+         * @description Of the reports made on days of the city, half-open and at most 366; the last 92 when not said. Issuers see their own department. What was forgotten is counted as before.
          */
         get: operations["countFeedback"];
         put?: never;
@@ -3016,8 +3016,16 @@ export interface components {
             judgement?: components["schemas"]["PaperDemandJudgement"];
         };
         PaperDemandPage: {
-            items: components["schemas"]["PaperDemandSummary"][];
+            items: (components["schemas"]["PaperDemandSummary"] | components["schemas"]["ForgottenPaperDemand"])[];
             next?: string;
+        };
+        /** @description Settled so long ago that whom it concerned and what was said is forgotten (`CERTHUB_RETENTION_MONTHS`). */
+        ForgottenPaperDemand: {
+            /** Format: uuid */
+            paperDemandId: string;
+            number: string;
+            state: components["schemas"]["PaperDemandState"];
+            forgottenAt: components["schemas"]["Time"];
         };
         PaperDemand: {
             demand: components["schemas"]["PaperDemandSummary"];
@@ -3349,8 +3357,16 @@ export interface components {
             overdue: boolean;
         };
         FeedbackPage: {
-            items: components["schemas"]["FeedbackOutline"][];
+            items: (components["schemas"]["FeedbackOutline"] | components["schemas"]["ForgottenFeedback"])[];
             next?: string;
+        };
+        /** @description Settled so long ago that whom it was about and what was said is forgotten (`CERTHUB_RETENTION_MONTHS`). */
+        ForgottenFeedback: {
+            /** Format: uuid */
+            feedbackId: string;
+            receiptNumber: components["schemas"]["ReceiptNumber"];
+            state: components["schemas"]["FeedbackState"];
+            forgottenAt: components["schemas"]["Time"];
         };
         Feedback: {
             /** Format: uuid */
@@ -6040,7 +6056,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PaperDemand"];
+                    "application/json": components["schemas"]["PaperDemand"] | components["schemas"]["ForgottenPaperDemand"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -6579,7 +6595,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Feedback"];
+                    "application/json": components["schemas"]["Feedback"] | components["schemas"]["ForgottenFeedback"];
                 };
             };
             default: components["responses"]["Problem"];

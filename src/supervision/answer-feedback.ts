@@ -5,13 +5,8 @@ import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import type { Call, Caller, Officer } from '../ids.ts';
 import { answered, type Feedback, type FeedbackVerdict, issuersOf, judgeVerdict } from './feedback.ts';
-import {
-  type FeedbackKeys,
-  type FeedbackStoreDeps,
-  findFeedback,
-  lockFeedback,
-  updateFeedback,
-} from './feedback-store.ts';
+import type { FeedbackKeys, FeedbackStoreDeps } from './feedback-row.ts';
+import { findFeedback, lockFeedback, updateFeedback } from './feedback-store.ts';
 import { mustBeMended } from './mended.ts';
 import type { FaultKeys } from './report-fault.ts';
 
@@ -50,6 +45,7 @@ export async function answerFeedback(
       prepare: async () => {
         const found = await findFeedback(deps.db.kysely, deps, feedbackId);
         if (found === undefined || !owns(caller, found)) throw new Refusal('feedback_unknown');
+        if ('forgottenAt' in found) return [];
         const type = (await deps.catalogue.read()).newest(found.certificateTypeCode)?.type;
         return type === undefined ? [] : issuersOf(type, at);
       },
@@ -57,6 +53,7 @@ export async function answerFeedback(
         const locked = await lockFeedback(trx, deps, feedbackId);
         if (locked === undefined || !owns(caller, locked.feedback)) throw new Refusal('feedback_unknown');
         const { feedback, faultKey } = locked;
+        if ('forgottenAt' in feedback) throw new Refusal('feedback_closed', { state: feedback.state });
         const refusal = judgeVerdict(feedback, verdict, issuers);
         if (refusal !== undefined) throw refusal;
         await mustBeMended(trx, deps.keys.box, feedback, { verdict, at });
@@ -92,5 +89,5 @@ export async function answerFeedback(
   );
 }
 
-const owns = ({ roles, department }: Caller, { ownerDepartmentCode }: Feedback): boolean =>
+const owns = ({ roles, department }: Caller, { ownerDepartmentCode }: Pick<Feedback, 'ownerDepartmentCode'>): boolean =>
   roles.includes('issuer') && department === ownerDepartmentCode;

@@ -2,9 +2,10 @@ import type { RecordIn } from '../audit/record.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import type { Call, Officer } from '../ids.ts';
-import { answered, judgeAnswerer, maySeePaperDemand, type PaperDemand } from './paper-demand.ts';
+import { answered, closedBy, judgeAnswerer, maySeePaperDemand, type PaperDemand } from './paper-demand.ts';
 import { paperDemandEntry } from './paper-demand-record.ts';
-import { findPaperDemand, type PaperDemandStoreDeps, updatePaperDemand } from './paper-demand-store.ts';
+import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
+import { findPaperDemand, updatePaperDemand } from './paper-demand-store.ts';
 
 export interface AnswerPaperDemandDeps extends PaperDemandStoreDeps {
   readonly write: Write;
@@ -36,6 +37,7 @@ export async function answerPaperDemand(
       apply: async (trx) => {
         const found = await findPaperDemand(trx, deps, paperDemandId, { lock: true });
         if (found === undefined || !maySeePaperDemand(caller, found)) throw new Refusal('paper_demand_unknown');
+        if ('forgottenAt' in found) throw new Refusal('paper_demand_closed', closedBy(found));
         const refusal = judgeAnswerer(found, caller);
         if (refusal !== undefined) throw refusal;
         const { department: departmentCode, clientId } = caller;

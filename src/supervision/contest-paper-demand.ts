@@ -2,10 +2,11 @@ import type { RecordIn } from '../audit/record.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import type { Call } from '../ids.ts';
-import { contested, type PaperDemand, partiesPlayedBy } from './paper-demand.ts';
+import { closedBy, contested, type PaperDemand, partiesPlayedBy } from './paper-demand.ts';
 import { checkedHolder, type GivenHolder } from './paper-demand-parties.ts';
 import { paperDemandEntry } from './paper-demand-record.ts';
-import { findPaperDemand, type PaperDemandStoreDeps, updatePaperDemand } from './paper-demand-store.ts';
+import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
+import { findPaperDemand, updatePaperDemand } from './paper-demand-store.ts';
 
 export interface ContestPaperDemandDeps extends PaperDemandStoreDeps {
   readonly write: Write;
@@ -23,7 +24,8 @@ export interface PaperDemandContest {
 
 /**
  * Contests a demand for one of its parties; the office has to answer, the second time the hub. Refuses what is wrong with the holder,
- * `paper_demand_unknown` (also for who is no party) and `paper_demand_closed` (context.state).
+ * `paper_demand_unknown` (also for who is no party) and `paper_demand_closed` (context.state; context.forgottenAt where nobody knows the
+ * parties any more).
  */
 export async function contestPaperDemand(
   deps: ContestPaperDemandDeps,
@@ -39,6 +41,8 @@ export async function contestPaperDemand(
       prepare: () => Promise.resolve(checkedHolder(input.holder, '/holder')),
       apply: async (trx, holder) => {
         const found = await findPaperDemand(trx, deps, paperDemandId, { lock: true });
+        // Nobody is a party of it any more: whoever asks is told the same.
+        if (found !== undefined && 'forgottenAt' in found) throw new Refusal('paper_demand_closed', closedBy(found));
         const party = found && partiesPlayedBy(found, holder)[0];
         if (found === undefined || party === undefined) throw new Refusal('paper_demand_unknown');
         const { department: departmentCode, clientId } = caller;

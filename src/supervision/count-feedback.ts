@@ -1,8 +1,10 @@
 import type { Database } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
 import type { Caller } from '../ids.ts';
-import { type Feedback, type FinalOutcome, isOpen, isOverdue } from './feedback.ts';
-import { everyFeedback, type FeedbackStoreDeps } from './feedback-store.ts';
+import { type FinalOutcome, isOpen, isOverdue } from './feedback.ts';
+import type { FeedbackStoreDeps } from './feedback-row.ts';
+import { everyFeedback } from './feedback-store.ts';
+import type { AnyFeedback } from './forgetting.ts';
 
 export interface CountFeedbackDeps extends FeedbackStoreDeps {
   readonly db: Pick<Database, 'kysely'>;
@@ -33,7 +35,8 @@ const dayMs = 86_400_000;
 
 /**
  * Counts, per department, what became of the reports that were made on days of the city (half-open; the last 92 days when not said).
- * Issuers see their own department. Every report is opened for it, so one that was written past the hub does not count.
+ * Issuers see their own department. Every report is opened for it, so one that was written past the hub does not count; one that was
+ * forgotten counts as before.
  * @throws Refusal `range_invalid`, `range_too_long`
  */
 export async function countFeedback(
@@ -57,7 +60,7 @@ export async function countFeedback(
 type Tally = Map<string, FeedbackCounts>;
 
 /** Adds a report to what each department that had it is counted. Pure but for the tally. */
-export function countIn(tally: Tally, feedback: Feedback, at: Date): void {
+export function countIn(tally: Tally, feedback: AnyFeedback, at: Date): void {
   for (const { step, departmentCode, outcome, at: done, dueAt } of feedback.history) {
     if (step === 'reported') continue;
     const counts = countsOf(tally, departmentCode);

@@ -2,8 +2,10 @@ import { isCalendarDay, nextDay } from '../certificates/city-day.ts';
 import type { Database } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
 import type { Call } from '../ids.ts';
-import { isDeviation, isOverdue, type PaperDemand, seesEveryDemand, wasContested } from './paper-demand.ts';
-import { listPaperDemandRows, type PaperDemandStoreDeps } from './paper-demand-store.ts';
+import type { AnyPaperDemand } from './forgetting.ts';
+import { isDeviation, isOverdue, seesEveryDemand, wasContested } from './paper-demand.ts';
+import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
+import { listPaperDemandRows } from './paper-demand-store.ts';
 
 export interface CountPaperDemandsDeps extends PaperDemandStoreDeps {
   readonly db: Pick<Database, 'kysely'>;
@@ -40,7 +42,8 @@ const maxDays = 366;
 const readAtOnce = 1_000;
 
 /**
- * Counts the caller's view of the demands by department; of this month so far where no range is given. Every row is opened: what was written past the hub does not count.
+ * Counts the caller's view of the demands by department; of this month so far where no range is given. Every row is
+ * opened: what was written past the hub does not count, and what was forgotten counts as before.
  * Refuses `range_invalid` and `range_too_long` (context.maxDays).
  */
 export async function countPaperDemands(
@@ -90,7 +93,7 @@ interface Counting {
 const newCounting = (): Counting => ({ all: new Map(), reason: new Map(), state: new Map(), judgement: new Map() });
 const add = (names: Names, name: string): void => void names.set(name, (names.get(name) ?? 0) + 1);
 
-function count({ all, reason, state, judgement }: Counting, demand: PaperDemand, at: Date): void {
+function count({ all, reason, state, judgement }: Counting, demand: AnyPaperDemand, at: Date): void {
   add(all, 'total');
   if (wasContested(demand)) add(all, 'contested');
   if (isOverdue(demand, at)) add(all, 'overdue');

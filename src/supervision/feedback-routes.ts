@@ -2,6 +2,7 @@ import type { Handlers } from '../http/handlers.ts';
 import { type AnswerFeedbackDeps, answerFeedback } from './answer-feedback.ts';
 import { type CountFeedbackDeps, countFeedback } from './count-feedback.ts';
 import { type Feedback, type FeedbackStep, isOverdue } from './feedback.ts';
+import type { ForgottenFeedback } from './forgetting.ts';
 import { listFeedback, type ReadFeedbackDeps, readFeedback } from './read-feedback.ts';
 import { type ReportFaultDeps, reportFault } from './report-fault.ts';
 
@@ -28,6 +29,14 @@ function outline(feedback: Feedback, at: Date) {
   };
 }
 type Outline = ReturnType<typeof outline>;
+
+/** All that is told of a report that was forgotten. */
+const forgotten = ({ feedbackId, receiptNumber, state, forgottenAt }: ForgottenFeedback) => ({
+  feedbackId,
+  receiptNumber,
+  state,
+  forgottenAt: forgottenAt.toISOString(),
+});
 
 /** Reasons are free text: they may name people. */
 const stepBody = ({ at, dueAt, reason, ...step }: FeedbackStep, isFull: boolean) => ({
@@ -65,12 +74,15 @@ export function feedbackHandlers(deps: FeedbackRoutesDeps): Pick<Handlers, Feedb
   return {
     listFeedback: async ({ query, caller, receivedAt }) => {
       const { items, next } = await listFeedback(deps, query, { caller, at: receivedAt });
-      const body = items.map((feedback) => outline(feedback, receivedAt));
+      const body = items.map((feedback) =>
+        'forgottenAt' in feedback ? forgotten(feedback) : outline(feedback, receivedAt),
+      );
       return { status: 200, body: { items: body, ...(next !== undefined && { next }) } };
     },
     getFeedback: async ({ params, caller, requestId, receivedAt }) => {
       const call = { caller, requestId, at: receivedAt };
       const { feedback, sight } = await readFeedback(deps, idOf(params), call);
+      if ('forgottenAt' in feedback) return { status: 200, body: forgotten(feedback) };
       return { status: 200, body: whole(feedback, receivedAt, sight === 'full') };
     },
     reportFault: async ({ body, headers, caller, requestId, receivedAt }) => {

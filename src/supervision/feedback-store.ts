@@ -1,102 +1,12 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Tables } from '../db/tables.ts';
-import { canonicalJson } from '../verification/canonical-json.ts';
-import type { FaultKind, Feedback, FeedbackState, FeedbackStep } from './feedback.ts';
+import type { FaultKind, Feedback, FeedbackState } from './feedback.ts';
+import { type FeedbackStoreDeps, fromFeedbackRow, toFeedbackRow } from './feedback-row.ts';
+import { type AnyFeedback, type ForgottenRows, forgottenFeedback, type SettledRows } from './forgetting.ts';
 
-/**
- * Table feedback. Whom a report is about and everything that somebody wrote stands in its box, which binds every other column: a row
- * that was written past the hub does not open, and is not used.
- */
+/** Table feedback; its rows are made and opened in feedback-row.ts. */
 
 type Handle = Kysely<Tables> | Transaction<Tables>;
-type Row = Tables['feedback'];
-
-export interface FeedbackKeys {
-  readonly box: {
-    seal(boundTo: Uint8Array, plain: Uint8Array): Buffer;
-    open(boundTo: Uint8Array, sealed: Uint8Array): Buffer;
-  };
-}
-export interface FeedbackStoreDeps {
-  readonly keys: FeedbackKeys;
-  /** Told of every row that was written past the hub; such a row is not used. */
-  readonly tampered: (table: string, id: string) => void;
-}
-
-const bound = (row: Omit<Row, 'box'>): Buffer =>
-  Buffer.from(
-    canonicalJson([
-      'certhub/feedback/1',
-      row.feedback_id,
-      row.receipt_number,
-      row.client_id,
-      row.owner_department_code,
-      row.kind,
-      row.state,
-      row.fault_key.toString('hex'),
-      row.due_at.getTime(),
-      row.created_at.getTime(),
-    ]),
-  );
-
-function toRow({ keys }: Pick<FeedbackStoreDeps, 'keys'>, feedback: Feedback, faultKey: Buffer): Row {
-  const { feedbackId, receiptNumber, clientId, ownerDepartmentCode, kind, state, dueAt, createdAt, ...said } = feedback;
-  const row = {
-    feedback_id: feedbackId,
-    receipt_number: receiptNumber,
-    client_id: clientId,
-    owner_department_code: ownerDepartmentCode,
-    kind,
-    state,
-    fault_key: faultKey,
-    due_at: dueAt,
-    created_at: createdAt,
-  };
-  return { ...row, box: keys.box.seal(bound(row), Buffer.from(JSON.stringify(said))) };
-}
-
-/** As JSON keeps it: times as text. */
-type ToldStep = Omit<FeedbackStep, 'at' | 'dueAt'> & { readonly at: string; readonly dueAt?: string };
-type Said = Omit<
-  Feedback,
-  | 'feedbackId'
-  | 'receiptNumber'
-  | 'clientId'
-  | 'ownerDepartmentCode'
-  | 'kind'
-  | 'state'
-  | 'dueAt'
-  | 'createdAt'
-  | 'history'
-> & { readonly history: readonly ToldStep[] };
-
-/** The report of a row, or undefined, and reported, when the row was not written by the hub. */
-function fromRow({ keys, tampered }: FeedbackStoreDeps, row: Row): Feedback | undefined {
-  let said: Said;
-  try {
-    // PostgreSQL's infinity, which a row written past the hub may hold, is no Date: that throws too.
-    said = JSON.parse(keys.box.open(bound(row), row.box).toString('utf8')) as Said;
-  } catch {
-    tampered('feedback', row.feedback_id);
-    return undefined;
-  }
-  return {
-    ...said,
-    history: said.history.map(({ at, dueAt, ...step }) => ({
-      ...step,
-      at: new Date(at),
-      ...(dueAt !== undefined && { dueAt: new Date(dueAt) }),
-    })),
-    feedbackId: row.feedback_id,
-    receiptNumber: row.receipt_number,
-    clientId: row.client_id,
-    ownerDepartmentCode: row.owner_department_code,
-    kind: row.kind as FaultKind,
-    state: row.state as FeedbackState,
-    dueAt: row.due_at,
-    createdAt: row.created_at,
-  };
-}
 
 /** Enters a report; false when its receipt number is taken. `faultKey`: what it is about, keyed. */
 export async function insertFeedback(
@@ -107,7 +17,7 @@ export async function insertFeedback(
 ): Promise<boolean> {
   const inserted = await trx
     .insertInto('feedback')
-    .values(toRow(deps, feedback, faultKey))
+    .values(toFeedbackRow(deps, feedback, faultKey))
     .onConflict((conflict) => conflict.column('receipt_number').doNothing())
     .returning('feedback_id')
     .executeTakeFirst();
@@ -116,8 +26,8 @@ export async function insertFeedback(
 
 /** A report whose row is held until the transaction ends, with what its row was found by. */
 export interface LockedFeedback {
-  readonly feedback: Feedback;
-  readonly faultKey: Buffer;
+  readonly feedback: AnyFeedback;
+  readonly faultKey: Buffer | null;
 }
 
 /** Reads one report for a change and holds its row until the transaction ends. */
@@ -132,7 +42,7 @@ export async function lockFeedback(
     .where('feedback_id', '=', feedbackId)
     .forUpdate()
     .executeTakeFirst();
-  const feedback = row === undefined ? undefined : fromRow(deps, row);
+  const feedback = row === undefined ? undefined : fromFeedbackRow(deps, row);
   return row === undefined || feedback === undefined ? undefined : { feedback, faultKey: row.fault_key };
 }
 
@@ -142,12 +52,8 @@ export async function updateFeedback(
   deps: FeedbackStoreDeps,
   { feedback, faultKey }: LockedFeedback,
 ): Promise<void> {
-  const { owner_department_code, state, due_at, box } = toRow(deps, feedback, faultKey);
-  await trx
-    .updateTable('feedback')
-    .set({ owner_department_code, state, due_at, box })
-    .where('feedback_id', '=', feedback.feedbackId)
-    .execute();
+  const { feedback_id, ...columns } = toFeedbackRow(deps, feedback, faultKey);
+  await trx.updateTable('feedback').set(columns).where('feedback_id', '=', feedback_id).execute();
 }
 
 /** One report as it stands. */
@@ -155,9 +61,9 @@ export async function findFeedback(
   handle: Handle,
   deps: FeedbackStoreDeps,
   feedbackId: string,
-): Promise<Feedback | undefined> {
+): Promise<AnyFeedback | undefined> {
   const row = await handle.selectFrom('feedback').selectAll().where('feedback_id', '=', feedbackId).executeTakeFirst();
-  return row === undefined ? undefined : fromRow(deps, row);
+  return row === undefined ? undefined : fromFeedbackRow(deps, row);
 }
 
 /** Until the end of the transaction nobody else reports this: two equal reports at once cannot both find none. */
@@ -171,7 +77,7 @@ export async function openFeedbackOn(
   trx: Transaction<Tables>,
   deps: FeedbackStoreDeps,
   { clientId, faultKeys }: { readonly clientId: string; readonly faultKeys: readonly Buffer[] },
-): Promise<Feedback | undefined> {
+): Promise<AnyFeedback | undefined> {
   const rows = await trx
     .selectFrom('feedback')
     .selectAll()
@@ -179,7 +85,7 @@ export async function openFeedbackOn(
     .where('fault_key', 'in', [...faultKeys])
     .where('state', '=', 'open')
     .execute();
-  return rows.flatMap((row) => fromRow(deps, row) ?? [])[0];
+  return rows.flatMap((row) => fromFeedbackRow(deps, row) ?? [])[0];
 }
 
 /** Which reports to list. */
@@ -200,7 +106,7 @@ export async function listFeedbackRows(
   handle: Handle,
   deps: FeedbackStoreDeps,
   { of, state, kind, receiptNumber, due, after, limit }: FeedbackFilter,
-): Promise<{ readonly items: readonly Feedback[]; readonly next?: string }> {
+): Promise<{ readonly items: readonly AnyFeedback[]; readonly next?: string }> {
   let query = handle
     .selectFrom('feedback')
     .selectAll()
@@ -223,7 +129,7 @@ export async function listFeedbackRows(
   const rows = await query.execute();
   const last = rows.length > limit ? rows[limit - 1] : undefined;
   return {
-    items: rows.slice(0, limit).flatMap((row) => fromRow(deps, row) ?? []),
+    items: rows.slice(0, limit).flatMap((row) => fromFeedbackRow(deps, row) ?? []),
     ...(last !== undefined && { next: last.feedback_id }),
   };
 }
@@ -244,7 +150,7 @@ export async function* everyFeedback(
   handle: Handle,
   deps: FeedbackStoreDeps,
   { from, until, overdueAt }: FeedbackSpan = {},
-): AsyncGenerator<Feedback> {
+): AsyncGenerator<AnyFeedback> {
   let after: string | undefined;
   for (;;) {
     let query = handle.selectFrom('feedback').selectAll().orderBy('feedback_id').limit(batch);
@@ -254,7 +160,7 @@ export async function* everyFeedback(
     if (after !== undefined) query = query.where('feedback_id', '>', after);
     const rows = await query.execute();
     for (const row of rows) {
-      const feedback = fromRow(deps, row);
+      const feedback = fromFeedbackRow(deps, row);
       if (feedback !== undefined) yield feedback;
     }
     after = rows.length === batch ? rows.at(-1)?.feedback_id : undefined;
@@ -270,4 +176,45 @@ export async function checkFeedback(
   const steps = new Map<string, number>();
   for await (const { feedbackId, history } of everyFeedback(trx, deps)) steps.set(feedbackId, history.length);
   return steps;
+}
+
+/**
+ * Forgets a batch of settled reports whose rows nobody else holds. A report stays as long as one that objects to its answer; one that was
+ * written past the hub is left as it is, and reported.
+ */
+export async function forgetFeedback(
+  trx: Transaction<Tables>,
+  deps: FeedbackStoreDeps,
+  { settledBefore, after, limit, at }: SettledRows,
+): Promise<ForgottenRows> {
+  let query = trx
+    .selectFrom('feedback')
+    .selectAll()
+    .where('settled_at', '<', settledBefore)
+    .where('forgotten_at', 'is', null)
+    .where((where) =>
+      where.not(
+        where.exists(
+          where
+            .selectFrom('feedback as later')
+            .select('later.feedback_id')
+            .whereRef('later.follows', '=', 'feedback.feedback_id')
+            .where('later.forgotten_at', 'is', null),
+        ),
+      ),
+    )
+    .orderBy('feedback_id')
+    .limit(limit)
+    .forUpdate()
+    .skipLocked();
+  if (after !== undefined) query = query.where('feedback_id', '>', after);
+  const rows = await query.execute();
+  let forgotten = 0;
+  for (const row of rows) {
+    const feedback = fromFeedbackRow(deps, row);
+    if (feedback === undefined || 'forgottenAt' in feedback) continue;
+    await updateFeedback(trx, deps, { feedback: forgottenFeedback(feedback, at), faultKey: null });
+    forgotten += 1;
+  }
+  return { forgotten, last: rows.length === limit ? rows.at(-1)?.feedback_id : undefined };
 }

@@ -7,7 +7,7 @@ import { Refusal } from '../errors.ts';
 import type { Call } from '../ids.ts';
 import { isCertificateIdentifier, parseCertificateIdentifier } from '../verification/identifiers.ts';
 import { type AnsweredDeps, answeredLookups } from './answered-lookups.ts';
-import type { FeedbackKeys } from './feedback-store.ts';
+import type { FeedbackKeys } from './feedback-row.ts';
 import { type WithdrawnState, withdrawnState } from './list-past-users.ts';
 
 export interface ChangedCertificatesDeps extends AnsweredDeps {

@@ -10,7 +10,7 @@ import { Refusal } from '../errors.ts';
 import type { Call, Caller } from '../ids.ts';
 import type { ParsedCertificateIdentifier } from '../verification/identifiers.ts';
 import { type AnsweredDeps, type AnsweredLookup, answeredLookups } from './answered-lookups.ts';
-import type { FeedbackKeys } from './feedback-store.ts';
+import type { FeedbackKeys } from './feedback-row.ts';
 
 export interface PastUsersDeps extends AnsweredDeps {
   readonly keys: AnsweredDeps['keys'] & FeedbackKeys;

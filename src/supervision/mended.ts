@@ -5,7 +5,7 @@ import type { Tables } from '../db/tables.ts';
 import { Refusal } from '../errors.ts';
 import { type ParsedCertificateIdentifier, parseCertificateIdentifier } from '../verification/identifiers.ts';
 import type { Feedback, FeedbackVerdict } from './feedback.ts';
-import type { FeedbackKeys } from './feedback-store.ts';
+import type { FeedbackKeys } from './feedback-row.ts';
 
 /** What the hub must hold for a claim to be true. */
 export const expectedOf = {

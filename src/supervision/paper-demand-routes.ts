@@ -3,7 +3,7 @@ import { type AnswerPaperDemandDeps, answerPaperDemand } from './answer-paper-de
 import { type ContestPaperDemandDeps, contestPaperDemand } from './contest-paper-demand.ts';
 import { type CountPaperDemandsDeps, countPaperDemands } from './count-paper-demands.ts';
 import { seesEveryDemand } from './paper-demand.ts';
-import { personViewOf, receiptOf, summaryOf, type ViewNames, wholeOf } from './paper-demand-view.ts';
+import { forgottenOf, personViewOf, receiptOf, summaryOf, type ViewNames, wholeOf } from './paper-demand-view.ts';
 import {
   listPaperDemands,
   type ReadPaperDemandsDeps,
@@ -46,7 +46,9 @@ export function paperDemandHandlers(deps: PaperDemandRoutesDeps): Pick<Handlers,
     listPaperDemands: async ({ query, caller, receivedAt: at }) => {
       const { items, next } = await listPaperDemands(deps, query, { caller, at });
       const facts = { day, at, withJudgement: seesEveryDemand(caller) };
-      const body = items.map((demand) => summaryOf(demand, facts));
+      const body = items.map((demand) =>
+        'forgottenAt' in demand ? forgottenOf(demand, day) : summaryOf(demand, facts),
+      );
       return { status: 200, body: { items: body, ...(next !== undefined && { next }) } };
     },
     recordPaperDemand: async ({ body, headers, caller, requestId, receivedAt }) => {
@@ -68,6 +70,7 @@ export function paperDemandHandlers(deps: PaperDemandRoutesDeps): Pick<Handlers,
     },
     getPaperDemand: async ({ params, caller, requestId, receivedAt: at }) => {
       const demand = await readPaperDemand(deps, idOf(params).paperDemandId, { caller, requestId, at });
+      if ('forgottenAt' in demand) return { status: 200, body: forgottenOf(demand, day) };
       return { status: 200, body: wholeOf(demand, { day, at, withJudgement: seesEveryDemand(caller) }) };
     },
     contestPaperDemand: async ({ params, body, headers, caller, requestId, receivedAt }) => {

@@ -1,91 +1,18 @@
 import type { Kysely, Transaction } from 'kysely';
-import { matterToSearch } from '../audit/record-body.ts';
 import type { Tables } from '../db/tables.ts';
-import { canonicalJson } from '../verification/canonical-json.ts';
 import type { Holder } from '../verification/identifiers.ts';
-import { type PaperDemand, type PaperDemandState, type PaperDemandStep, waitingStates } from './paper-demand.ts';
+import { type AnyPaperDemand, type ForgottenRows, forgottenPaperDemand, type SettledRows } from './forgetting.ts';
+import { type PaperDemand, type PaperDemandState, waitingStates } from './paper-demand.ts';
+import {
+  fromPaperDemandRow,
+  type PaperDemandKeys,
+  type PaperDemandStoreDeps,
+  toPaperDemandRow,
+} from './paper-demand-row.ts';
 
-/**
- * Tables paper_demands and paper_demand_holders. Whom a demand concerns and what was said stands in its box alone, which binds every
- * column: a row that was written past the hub is not used and is reported.
- */
+/** Tables paper_demands and paper_demand_holders; rows of the first are made and opened in paper-demand-row.ts. */
 
 type Handle = Kysely<Tables> | Transaction<Tables>;
-type Row = Tables['paper_demands'];
-
-/** What protects rows, and under which keys their parties are found. */
-export interface PaperDemandKeys {
-  readonly box: {
-    seal(boundTo: Uint8Array, plain: Uint8Array): Buffer;
-    open(boundTo: Uint8Array, sealed: Uint8Array): Buffer;
-  };
-  holderKey(type: string, number: string): Buffer;
-  everyHolderKey(type: string, number: string): readonly Buffer[];
-}
-export interface PaperDemandStoreDeps {
-  readonly keys: PaperDemandKeys;
-  /** Told of every row that was written past the hub. */
-  readonly tampered: (table: string, id: string) => void;
-}
-
-/** PostgreSQL's infinity, which a row written past the hub may hold, is no Date. */
-const instant = (time: Date | null): number | string | null => (time instanceof Date ? time.getTime() : time);
-
-const boundTo = (row: Omit<Row, 'box'>): Buffer =>
-  Buffer.from(
-    canonicalJson([
-      'certhub/paper-demand/1',
-      row.paper_demand_id,
-      row.department_code,
-      row.client_id,
-      row.matter_code,
-      row.state,
-      instant(row.due_at),
-      instant(row.created_at),
-    ]),
-  );
-
-/** As JSON keeps it: times as text. */
-type Body = Omit<
-  PaperDemand,
-  'paperDemandId' | 'departmentCode' | 'clientId' | 'state' | 'dueAt' | 'createdAt' | 'history'
-> & { readonly history: readonly (Omit<PaperDemandStep, 'at'> & { readonly at: string })[] };
-
-function toRow({ keys }: PaperDemandStoreDeps, demand: PaperDemand): Row {
-  const { paperDemandId, departmentCode, clientId, state, dueAt, createdAt, ...said } = demand;
-  const row = {
-    paper_demand_id: paperDemandId,
-    department_code: departmentCode,
-    client_id: clientId,
-    matter_code: matterToSearch(demand.matterCode),
-    state,
-    due_at: dueAt ?? null,
-    created_at: createdAt,
-  };
-  return { ...row, box: keys.box.seal(boundTo(row), Buffer.from(JSON.stringify(said))) };
-}
-
-/** The demand of a row, or undefined, and reported, when the row was not written by the hub. */
-function fromRow({ keys, tampered }: PaperDemandStoreDeps, row: Row): PaperDemand | undefined {
-  let opened: Buffer;
-  try {
-    opened = keys.box.open(boundTo(row), row.box);
-  } catch {
-    tampered('paper_demands', row.paper_demand_id);
-    return undefined;
-  }
-  const { history, ...said } = JSON.parse(opened.toString('utf8')) as Body;
-  return {
-    ...said,
-    history: history.map((step) => ({ ...step, at: new Date(step.at) })),
-    paperDemandId: row.paper_demand_id,
-    departmentCode: row.department_code,
-    clientId: row.client_id,
-    state: row.state as PaperDemandState,
-    ...(row.due_at !== null && { dueAt: row.due_at }),
-    createdAt: row.created_at,
-  };
-}
 
 const columns = [
   'paper_demand_id',
@@ -95,6 +22,8 @@ const columns = [
   'state',
   'due_at',
   'created_at',
+  'settled_at',
+  'forgotten_at',
   'box',
 ] as const;
 
@@ -114,7 +43,7 @@ export async function insertPaperDemand(
   deps: PaperDemandStoreDeps,
   demand: PaperDemand,
 ): Promise<void> {
-  await trx.insertInto('paper_demands').values(toRow(deps, demand)).execute();
+  await trx.insertInto('paper_demands').values(toPaperDemandRow(deps, demand)).execute();
   for (const key of partyKeys(deps.keys, demand)) {
     await trx
       .insertInto('paper_demand_holders')
@@ -127,12 +56,12 @@ export async function insertPaperDemand(
 export async function updatePaperDemand(
   trx: Transaction<Tables>,
   deps: PaperDemandStoreDeps,
-  demand: PaperDemand,
+  demand: AnyPaperDemand,
 ): Promise<void> {
-  const { state, due_at, box } = toRow(deps, demand);
+  const { matter_code, state, due_at, settled_at, forgotten_at, box } = toPaperDemandRow(deps, demand);
   await trx
     .updateTable('paper_demands')
-    .set({ state, due_at, box })
+    .set({ matter_code, state, due_at, settled_at, forgotten_at, box })
     .where('paper_demand_id', '=', demand.paperDemandId)
     .execute();
 }
@@ -143,13 +72,13 @@ export async function findPaperDemand(
   deps: PaperDemandStoreDeps,
   paperDemandId: string,
   { lock = false }: { readonly lock?: boolean } = {},
-): Promise<PaperDemand | undefined> {
+): Promise<AnyPaperDemand | undefined> {
   const query = handle
     .selectFrom('paper_demands')
     .select([...columns])
     .where('paper_demand_id', '=', paperDemandId);
   const row = await (lock ? query.forUpdate() : query).executeTakeFirst();
-  return row === undefined ? undefined : fromRow(deps, row);
+  return row === undefined ? undefined : fromPaperDemandRow(deps, row);
 }
 
 /** Which demands to list. */
@@ -169,7 +98,7 @@ export interface PaperDemandFilter {
 }
 
 export interface PaperDemandsFound {
-  readonly items: readonly PaperDemand[];
+  readonly items: readonly AnyPaperDemand[];
   readonly next?: string;
 }
 
@@ -206,14 +135,48 @@ export async function listPaperDemandRows(
   const rows = await query.execute();
   const last = rows.length > limit ? rows[limit - 1] : undefined;
   return {
-    items: rows.slice(0, limit).flatMap((row) => fromRow(deps, row) ?? []),
+    items: rows.slice(0, limit).flatMap((row) => fromPaperDemandRow(deps, row) ?? []),
     ...(last !== undefined && { next: last.paper_demand_id }),
   };
 }
 
+/**
+ * Forgets a batch of settled demands whose rows nobody else holds, and of whom they were. One that was written past the hub is left as it
+ * is, and reported.
+ */
+export async function forgetPaperDemands(
+  trx: Transaction<Tables>,
+  deps: PaperDemandStoreDeps,
+  { settledBefore, after, limit, at }: SettledRows,
+): Promise<ForgottenRows> {
+  let query = trx
+    .selectFrom('paper_demands')
+    .select([...columns])
+    .where('settled_at', '<', settledBefore)
+    .where('forgotten_at', 'is', null)
+    .orderBy('paper_demand_id')
+    .limit(limit)
+    .forUpdate()
+    .skipLocked();
+  if (after !== undefined) query = query.where('paper_demand_id', '>', after);
+  const rows = await query.execute();
+  let forgotten = 0;
+  for (const row of rows) {
+    const demand = fromPaperDemandRow(deps, row);
+    if (demand === undefined || 'forgottenAt' in demand) continue;
+    await updatePaperDemand(trx, deps, forgottenPaperDemand(demand, at));
+    await trx.deleteFrom('paper_demand_holders').where('paper_demand_id', '=', demand.paperDemandId).execute();
+    forgotten += 1;
+  }
+  return { forgotten, last: rows.length === limit ? rows.at(-1)?.paper_demand_id : undefined };
+}
+
 const checkedAtOnce = 500;
 
-/** Which rows of both tables the hub did not write, and which demands are hidden from a party; each is reported. For the self-check: of how many steps each demand is. */
+/**
+ * Which rows of both tables the hub did not write, and which demands are hidden from a party, or found under somebody who is none, as
+ * nobody is of a forgotten one; each is reported. For the self-check: of how many steps each demand is.
+ */
 export async function checkPaperDemands(
   trx: Transaction<Tables>,
   deps: PaperDemandStoreDeps,
@@ -226,8 +189,9 @@ export async function checkPaperDemands(
     });
     const ids = items.map(({ paperDemandId }) => paperDemandId);
     const links = ids.length === 0 ? [] : await linksOf(trx, ids);
-    for (const { paperDemandId, parties, history } of items) {
-      steps.set(paperDemandId, history.length);
+    for (const { paperDemandId, ...demand } of items) {
+      steps.set(paperDemandId, demand.history.length);
+      const parties = 'forgottenAt' in demand ? {} : demand.parties;
       const own = links.filter((link) => link.paper_demand_id === paperDemandId).map((link) => link.holder_key);
       const keys = Object.values(parties).map(({ type, number }) => deps.keys.everyHolderKey(type, number));
       const isHidden = !keys.every((every) => every.some((key) => own.some((link) => link.equals(key))));

@@ -1,6 +1,7 @@
 import type { Bilingual } from '../catalogue/certificate-type.ts';
 import type { Matter } from '../catalogue/matter.ts';
 import type { Holder } from '../verification/identifiers.ts';
+import type { ForgottenPaperDemand } from './forgetting.ts';
 import {
   isContestable,
   isOverdue,
@@ -25,6 +26,14 @@ export const receiptOf = ({ paperDemandId, state, createdAt, dueAt }: PaperDeman
   state,
   recordedAt: createdAt.toISOString(),
   ...(dueAt !== undefined && { dueAt: dueAt.toISOString() }),
+});
+
+/** All that is told of a demand that was forgotten. */
+export const forgottenOf = (demand: ForgottenPaperDemand, day: ViewNames['day']) => ({
+  paperDemandId: demand.paperDemandId,
+  number: paperDemandNumber(demand.paperDemandId, day(demand.createdAt)),
+  state: demand.state,
+  forgottenAt: demand.forgottenAt.toISOString(),
 });
 
 /** A demand without anything of a person; the judgement only for who sees every department. */

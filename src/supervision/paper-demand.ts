@@ -69,22 +69,27 @@ export interface PaperDemand {
 }
 
 /** Whether paper was asked for that should not have been. */
-export const isDeviation = ({ judgement }: Judged): boolean =>
+export const isDeviation = ({ judgement }: Pick<Judged, 'judgement'>): boolean =>
   judgement === 'outside_matter' || judgement === 'could_supply' || judgement === 'could_supply_with_grant';
 
 /** States in which somebody waits for an answer. */
 export const waitingStates = ['reported', 'contested', 'escalated'] as const satisfies readonly PaperDemandState[];
-const isWaiting = (state: PaperDemandState): boolean => waitingStates.some((each) => each === state);
+/** Whether somebody waits for an answer. */
+export const isWaiting = (state: PaperDemandState): boolean => waitingStates.some((each) => each === state);
 
 /** Whether the answer is late. */
 export const isOverdue = ({ state, dueAt }: Pick<PaperDemand, 'state' | 'dueAt'>, at: Date): boolean =>
   isWaiting(state) && dueAt !== undefined && at >= dueAt;
 
+interface Steps {
+  readonly history: readonly Pick<PaperDemandStep, 'step'>[];
+}
+
 /** How often a person objected, the report included. */
-const objections = ({ history }: PaperDemand): number => history.filter(({ step }) => isWaiting(step)).length;
+const objections = ({ history }: Steps): number => history.filter(({ step }) => isWaiting(step)).length;
 
 /** Whether it was ever reported or contested. */
-export const wasContested = (demand: PaperDemand): boolean => objections(demand) > 0;
+export const wasContested = (demand: Steps): boolean => objections(demand) > 0;
 
 /** Whether a party may contest it now: at first, and once more when the office maintains it. */
 export const isContestable = (demand: PaperDemand): boolean =>
@@ -116,6 +121,12 @@ export const maySeePaperDemand = (
 /** Whether a caller sees the demands of every department, and with them what the hub judged. */
 export const seesEveryDemand = ({ roles }: Pick<Caller, 'roles'>): boolean =>
   roles.includes('admin') || roles.includes('auditor');
+
+/** Context of a refusal: in which state it is closed, and since when it is forgotten. */
+export const closedBy = ({ state, forgottenAt }: { readonly state: PaperDemandState; readonly forgottenAt: Date }) => ({
+  state,
+  forgottenAt: forgottenAt.toISOString(),
+});
 
 /** Why a caller may not answer the demand now; undefined when it may. The hub does not decide over its own department's demands. */
 export function judgeAnswerer(demand: PaperDemand, caller: Caller): Refusal | undefined {

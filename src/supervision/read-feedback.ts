@@ -3,13 +3,9 @@ import type { Database } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
 import type { Call, Caller } from '../ids.ts';
 import { type FaultKind, type Feedback, type FeedbackState, isReceiptNumber, sightOf } from './feedback.ts';
-import {
-  type FeedbackFilter,
-  type FeedbackKeys,
-  type FeedbackStoreDeps,
-  findFeedback,
-  listFeedbackRows,
-} from './feedback-store.ts';
+import type { FeedbackKeys, FeedbackStoreDeps } from './feedback-row.ts';
+import { type FeedbackFilter, findFeedback, listFeedbackRows } from './feedback-store.ts';
+import type { AnyFeedback } from './forgetting.ts';
 import type { FaultKeys } from './report-fault.ts';
 
 export interface ReadFeedbackDeps extends FeedbackStoreDeps {
@@ -36,7 +32,7 @@ export async function listFeedback(
   deps: Omit<ReadFeedbackDeps, 'record'>,
   { due, after, limit = 50, ...filters }: FeedbackQuestion,
   { caller, at }: { readonly caller: Caller; readonly at: Date },
-): Promise<{ readonly items: readonly Feedback[]; readonly next?: string }> {
+): Promise<{ readonly items: readonly AnyFeedback[]; readonly next?: string }> {
   const { receiptNumber } = filters;
   if (after !== undefined && !uuid.test(after)) throw new Refusal('contract_violation', { pointer: '/after' });
   if (receiptNumber !== undefined && !isReceiptNumber(receiptNumber)) {
@@ -62,18 +58,20 @@ const shownTo = ({ roles, clientId, department }: Caller): FeedbackFilter['of'] 
 
 /**
  * One report, recorded before it is returned (invariant 1); `sight` says how much of it the caller may be told. While the lookup in
- * which the fault was seen is kept from its holder's report, so is that somebody read of it.
+ * which the fault was seen is kept from its holder's report, so is that somebody read of it. Nobody is left in one that was forgotten.
  * @throws Refusal `feedback_unknown`, also for one the caller may not see, `record_unavailable`
  */
 export async function readFeedback(
   deps: ReadFeedbackDeps,
   { feedbackId }: { readonly feedbackId: string },
   { caller, requestId, at }: Call,
-): Promise<{ readonly feedback: Feedback; readonly sight: 'full' | 'outline' }> {
+): Promise<{ readonly feedback: AnyFeedback; readonly sight: 'full' | 'outline' }> {
   const feedback = await findFeedback(deps.db.kysely, deps, feedbackId);
   const sight = feedback && sightOf(caller, feedback);
   if (feedback === undefined || sight === undefined) throw new Refusal('feedback_unknown');
-  const { holder, certificateIdentifier, receiptNumber, certificateTypeCode, secrecy } = feedback;
+  const { receiptNumber, state } = feedback;
+  const about: Partial<Feedback> = 'forgottenAt' in feedback ? {} : feedback;
+  const { holder, certificateIdentifier, certificateTypeCode, secrecy } = about;
   const isFull = sight === 'full';
   const isSecret = secrecy !== undefined && Date.parse(secrecy.releaseAt) > at.getTime();
   await deps.record({
@@ -85,7 +83,12 @@ export async function readFeedback(
     ...(certificateIdentifier !== undefined && { certificates: [certificateIdentifier] }),
     requestId,
     at,
-    detail: { feedbackId, receiptNumber, certificateTypeCode, ...(isSecret && { secrecy }) },
+    detail: {
+      feedbackId,
+      receiptNumber,
+      ...(certificateTypeCode === undefined ? { state, forgotten: true } : { certificateTypeCode }),
+      ...(isSecret && { secrecy }),
+    },
   });
   return { feedback, sight };
 }

@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts';
 import { Refusal } from '../errors.ts';
 import type { Call } from '../ids.ts';
 import type { Holder } from '../verification/identifiers.ts';
+import type { AnyPaperDemand } from './forgetting.ts';
 import {
   maySeePaperDemand,
   type PaperDemand,
@@ -12,12 +13,8 @@ import {
 } from './paper-demand.ts';
 import { checkedHolder, type GivenHolder } from './paper-demand-parties.ts';
 import { paperDemandEntry } from './paper-demand-record.ts';
-import {
-  findPaperDemand,
-  listPaperDemandRows,
-  type PaperDemandStoreDeps,
-  type PaperDemandsFound,
-} from './paper-demand-store.ts';
+import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
+import { findPaperDemand, listPaperDemandRows, type PaperDemandsFound } from './paper-demand-store.ts';
 
 export interface ReadPaperDemandsDeps extends PaperDemandStoreDeps {
   readonly db: Pick<Database, 'kysely'>;
@@ -63,7 +60,7 @@ export async function readPaperDemand(
   deps: ReadPaperDemandsDeps,
   paperDemandId: string,
   call: Call,
-): Promise<PaperDemand> {
+): Promise<AnyPaperDemand> {
   const found = await findPaperDemand(deps.db.kysely, deps, paperDemandId);
   if (found === undefined || !maySeePaperDemand(call.caller, found)) throw new Refusal('paper_demand_unknown');
   await deps.record(paperDemandEntry(deps.keys, found, { action: 'getPaperDemand', outcome: 'answered', call }));
@@ -78,14 +75,15 @@ export interface PersonQuestion {
   readonly limit?: number;
 }
 
-export interface PersonDemands extends PaperDemandsFound {
+export interface PersonDemands extends Omit<PaperDemandsFound, 'items'> {
+  readonly items: readonly PaperDemand[];
   readonly holder: Holder;
   readonly recordId: string;
 }
 
 /**
  * The demands of which a holder is a party, newest first, for the holder's own eyes; recorded first. A demand that was put under
- * somebody else past the hub is not shown and is reported. Refuses what is wrong with the holder, `contract_violation` for a cursor.
+ * somebody else past the hub is not shown and is reported; of one that was forgotten nobody is a party. Refuses what is wrong with the holder, `contract_violation` for a cursor.
  */
 export async function searchPaperDemands(
   deps: ReadPaperDemandsDeps,
@@ -99,10 +97,10 @@ export async function searchPaperDemands(
     limit,
     ...(after !== undefined && { after }),
   });
-  const items = found.filter((demand) => {
-    const isParty = partiesPlayedBy(demand, holder).length > 0;
-    if (!isParty) deps.tampered('paper_demand_holders', demand.paperDemandId);
-    return isParty;
+  const items = found.flatMap((demand) => {
+    if (!('forgottenAt' in demand) && partiesPlayedBy(demand, holder).length > 0) return [demand];
+    deps.tampered('paper_demand_holders', demand.paperDemandId);
+    return [];
   });
   const { recordId } = await deps.record({
     kind: 'registry',

@@ -11,7 +11,8 @@ import { officeOf, type PaperDemandInput, partyOfPerson, requirementOf, type Typ
 import { type CouldSupply, judgePaperDemand } from './paper-demand-judge.ts';
 import { checkedParties, missingParty } from './paper-demand-parties.ts';
 import { paperDemandEntry } from './paper-demand-record.ts';
-import { insertPaperDemand, type PaperDemandStoreDeps } from './paper-demand-store.ts';
+import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
+import { insertPaperDemand } from './paper-demand-store.ts';
 
 export interface RecordPaperDemandDeps extends PaperDemandStoreDeps, TypeNames {
   readonly write: Write;

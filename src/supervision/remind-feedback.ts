@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.ts';
-import { everyFeedback, type FeedbackStoreDeps } from './feedback-store.ts';
+import type { FeedbackStoreDeps } from './feedback-row.ts';
+import { everyFeedback } from './feedback-store.ts';
 
 export interface RemindFeedbackDeps extends FeedbackStoreDeps {
   readonly db: Pick<Database, 'kysely'>;

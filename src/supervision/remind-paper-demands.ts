@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.ts';
-import { listPaperDemandRows, type PaperDemandStoreDeps } from './paper-demand-store.ts';
+import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
+import { listPaperDemandRows } from './paper-demand-store.ts';
 
 export interface RemindPaperDemandsDeps extends PaperDemandStoreDeps {
   readonly db: Pick<Database, 'kysely'>;

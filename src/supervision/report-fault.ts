@@ -15,14 +15,8 @@ import { type Call, newId } from '../ids.ts';
 import { type Holder, isCertificateTypeCode } from '../verification/identifiers.ts';
 import { checkFault, type FaultReport } from './fault-report.ts';
 import { type Feedback, isOpen, ownerOf, receiptNumber } from './feedback.ts';
-import {
-  type FeedbackKeys,
-  type FeedbackStoreDeps,
-  findFeedback,
-  holdFault,
-  insertFeedback,
-  openFeedbackOn,
-} from './feedback-store.ts';
+import type { FeedbackKeys, FeedbackStoreDeps } from './feedback-row.ts';
+import { findFeedback, holdFault, insertFeedback, openFeedbackOn } from './feedback-store.ts';
 
 /** Keyed values that stand for what a report is about. */
 export interface FaultKeys {
@@ -230,8 +224,9 @@ async function checkFollowed(
   const { follows, certificateTypeCode } = report;
   if (follows === undefined) return;
   const followed = await findFeedback(deps.db.kysely, deps, follows);
+  if (followed?.clientId !== caller.clientId) throw new Refusal('feedback_unknown', { pointer: '/follows' });
+  if ('forgottenAt' in followed) throw new Refusal('feedback_invalid', { pointer: '/follows', rule: 'forgotten' });
   const isOwn =
-    followed?.clientId === caller.clientId &&
     followed.certificateTypeCode === certificateTypeCode &&
     (holder === undefined || followed.holder === undefined || holder.number === followed.holder.number);
   if (!isOwn) throw new Refusal('feedback_unknown', { pointer: '/follows' });

@@ -546,7 +546,7 @@ await t.test(
 
 await t.test('invariant 2: nobody acts on delegation without a ticket, whatever the grant says', async (t) => {
   const open = { fields: ['name'], legalBases: ['own_application', 'delegated'], matters: ['delegated-matter'] };
-  await expectAnswer(admin.post('/v1/grants', newGrant(open)), 201);
+  await putGrant(client, open);
   await sleep(1_000);
   const inline = { ...purpose, matterCode: 'delegated-matter' };
   t.equal(codeOf(await ask(undefined, { purpose: inline })), 'answered', 'the grant itself demands none');

@@ -467,6 +467,9 @@ await t.test('invariant 4: a row that was written past the hub is not used and r
     created_at: `created_at - interval '1 day'`,
     receipt_number: `'20260101-0000000-0'`,
     fault_key: `'\\x00'`,
+    follows: 'feedback_id',
+    settled_at: 'created_at',
+    forgotten_at: 'created_at',
     box: `set_byte(box, 40, get_byte(box, 40) # 1)`,
   };
   for (const [column, value] of Object.entries(changes)) {
@@ -493,7 +496,7 @@ await t.test('invariant 4: a row that was written past the hub is not used and r
   const forged = randomUUID();
   await world.sql(
     `insert into feedback select $2, '20260101-0000001-0', client_id, owner_department_code, kind, 'corrected', fault_key,
-       due_at, created_at, box from feedback where feedback_id = $1`,
+       follows, due_at, created_at, settled_at, forgotten_at, box from feedback where feedback_id = $1`,
     [feedbackId, forged],
   );
   t.equal((await school.get(`${feedback}/${forged}`)).status, 404, 'nor is one that was made up');

@@ -259,7 +259,7 @@ await t.test('what is judged, and by what', async (t) => {
   t.equal(await judge({}, 'none'), 'could_not_supply');
   t.equal(await judge({}, 'unknown'), 'not_judged');
   t.strictSame(
-    judgements.filter((judgement) => isDeviation({ judgement, of: [] })),
+    judgements.filter((judgement) => isDeviation({ judgement })),
     ['outside_matter', 'could_supply', 'could_supply_with_grant'],
   );
 });

@@ -295,7 +295,13 @@ await t.test('could_supply holds exactly where a matter check with every grant s
       const found = (await core.catalogue.read()).newest(code)?.type;
       if (found === undefined) return undefined;
       const { name, ownerDepartmentCode } = found;
-      return { name, ownerDepartmentCode, fieldNames: [...fields], sensitiveFieldNames: [], migrationOf: () => undefined };
+      return {
+        name,
+        ownerDepartmentCode,
+        fieldNames: [...fields],
+        sensitiveFieldNames: [],
+        migrationOf: () => undefined,
+      };
     },
   };
   const seen = new Map<string, number>();
@@ -699,6 +705,8 @@ await t.test('invariant 4: what was written past the hub is not used, not counte
     `due_at = null`,
     `due_at = 'infinity'`,
     `created_at = created_at - interval '1 day'`,
+    `settled_at = created_at`,
+    `forgotten_at = created_at`,
     `box = (select box from paper_demands where paper_demand_id = '${other}')`,
   ]) {
     const lines = hub.logLines.length;
