@@ -1059,7 +1059,7 @@ export interface paths {
         put?: never;
         /**
          * What is still missing?
-         * @description Looks up what the matter requires of the parties, each certificate under your grants and with a record of its own, and says for every requirement: satisfied and by which certificate, satisfiable with which grant, pending at the issuer, may follow later until when, may be declared, or must be supplied. The lists of a requirement are tried in turn and no further than it takes: where one satisfies, no other is asked about; where none does, all are, so that the notice is whole. What no grant of yours reaches is not looked up (`permission_missing`, with the grant to apply for), and neither is what a grant reaches under a ticket only (on delegation all of it) and no quoted one is for (`ticket_needed`, with the party and what its ticket has to be for: issue that one and send the check again with it in `tickets`); a used-up quota is `quota_used_up`. Each certificate counts against the quota once, however many requirements it serves. The evidence comes along as lookup answers. When the person has to bring, send later or declare something, `notice` is the one-time notice (补正材料通知书) that names everything at once. Permission is asked for again at the end: when a grant or ticket that was used ended meanwhile, or a ticket was used up elsewhere, the check is refused and nothing leaves.
+         * @description Looks up what the matter requires of the parties, each certificate under your grants and with a record of its own, and says for every requirement: satisfied and by which certificate, satisfiable with which grant, pending at the issuer, may follow later until when, may be declared, or must be supplied. The lists of a requirement are tried in turn and no further than it takes: where one satisfies, no other is asked about; where none does, all are, so that the notice is whole. What no grant of yours reaches is not looked up (`permission_missing`, with the grant to apply for), and neither is what a grant reaches under a ticket only (on delegation all of it) and no quoted one is for (`ticket_needed`, with the party and what its ticket has to be for: issue that one and send the check again with it in `tickets`); a used-up quota is `quota_used_up`. Each certificate counts against the quota once, however many requirements it serves. The evidence comes along as lookup answers. When the person has to bring, send later or declare something, `notice` is the one-time notice (补正材料通知书) that names everything at once, what the office itself still has to obtain or verify included; where there is only that, there is no notice: `complete` is false and the findings say why. Permission is asked for again at the end: when a grant or ticket that was used ended meanwhile, or a ticket was used up elsewhere, the check is refused and nothing leaves.
          */
         post: operations["checkMatter"];
         delete?: never;
@@ -2895,6 +2895,16 @@ export interface components {
              */
             until?: string;
             declaration?: components["schemas"]["LongBilingual"];
+            /** @description Of `permission_needed` and `pending`: what the matter allows instead of the proof, should it turn out to be missing. It does not change the outcome. */
+            insteadAllowed?: {
+                /** @description A declaration in these words (告知承诺). */
+                declaration?: components["schemas"]["LongBilingual"];
+                /**
+                 * Format: date
+                 * @description That it follows by this day (容缺受理).
+                 */
+                until?: string;
+            };
             /** @description The answers in `evidence` that it rests on. */
             recordIds: string[];
         };
@@ -2902,7 +2912,7 @@ export interface components {
             departmentCode: components["schemas"]["DepartmentCode"];
             name: components["schemas"]["Bilingual"];
         };
-        /** @description The one-time notice of everything that is missing (补正材料通知书). It names parties, certificate types and fields, never a person or a value. What a grant would open, or its issuer has not sealed yet, is not asked of the person and not in it. */
+        /** @description The one-time notice of everything that is missing (补正材料通知书). It names parties, certificate types and fields, never a person or a value. What a grant would open, or its issuer has not sealed yet, is not asked of the person: it stands in `openAtOffice`, and as long as anything does, the text promises neither acceptance nor that nothing else will be asked for. */
         MatterNotice: {
             /** @description Its number; it names the record of the check. */
             number: string;
@@ -2921,6 +2931,15 @@ export interface components {
                 };
                 /** Format: date */
                 until?: string;
+            }[];
+            /** @description Every other requirement that is not satisfied (`permission_needed`, `pending`): the office has to obtain or verify it. Empty when what stands in `items` is all that is missing. */
+            openAtOffice: {
+                requirement: string;
+                name: components["schemas"]["Bilingual"];
+                why: {
+                    zh: string;
+                    en: string;
+                };
             }[];
             text: {
                 zh: string;

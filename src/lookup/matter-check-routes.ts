@@ -28,12 +28,14 @@ function checkBody(check: MatterCheck): Body {
       answer: each.answer,
       certificates: [...each.certificates],
     })),
-    ...(notice !== undefined && { notice: { ...notice, items: [...notice.items] } }),
+    ...(notice !== undefined && {
+      notice: { ...notice, items: [...notice.items], openAtOffice: [...notice.openAtOffice] },
+    }),
   };
 }
 
 function findingBody(finding: Finding, check: MatterCheck): Body['requirements'][number] {
-  const { requirement, outcome, alternative, reasons, recordIds, until, declaration } = finding;
+  const { requirement, outcome, alternative, reasons, recordIds, until, declaration, insteadAllowed } = finding;
   const { paper } = requirement;
   return {
     code: requirement.code,
@@ -46,6 +48,7 @@ function findingBody(finding: Finding, check: MatterCheck): Body['requirements']
     })),
     ...(until !== undefined && { until }),
     ...(declaration !== undefined && { declaration }),
+    ...(insteadAllowed !== undefined && { insteadAllowed }),
     recordIds: [...recordIds],
   };
 }

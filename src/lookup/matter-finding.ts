@@ -19,6 +19,9 @@ export type ReasonCode =
   | 'quota_used_up'
   | 'paper_only';
 
+/** Reasons for which nobody has to bring anything: the office or the issuer has to see to it. */
+export type OpenCode = Extract<ReasonCode, 'not_yet_sealed' | 'permission_missing' | 'ticket_needed' | 'quota_used_up'>;
+
 /** A reason without its words. Never a value of a person. */
 export interface Reason {
   readonly code: ReasonCode;
@@ -36,6 +39,11 @@ export interface Reason {
   readonly ownerDepartmentCode?: string;
   /** Of `ticket_needed`: what a ticket for the party has to be for, as in a refusal of a lookup. */
   readonly ticketFor?: Readonly<Record<string, unknown>>;
+}
+
+/** Why the office has not seen a material yet. */
+export interface OpenReason extends Reason {
+  readonly code: OpenCode;
 }
 
 /** One material of a list, as far as it was looked at. */
@@ -58,8 +66,18 @@ export interface Finding {
   readonly recordIds: readonly string[];
   /** Of each list: what the person would have to bring. Empty unless something is missing. */
   readonly missing: readonly (readonly Reason[])[];
+  /** Of lists that nobody has to bring: what a permission or the issuer holds up. Empty unless the office has to see to it. */
+  readonly atOffice: readonly OpenReason[];
   readonly until?: string;
   readonly declaration?: Bilingual;
+  /** What the matter would allow instead of something that the office has to see to. */
+  readonly insteadAllowed?: InsteadAllowed;
+}
+
+/** What a matter allows in place of a proof: a declaration in these words, or that it follows by that day (yyyy-mm-dd). */
+export interface InsteadAllowed {
+  readonly declaration?: Bilingual;
+  readonly until?: string;
 }
 
 /** For which day certificates are judged. */
@@ -128,7 +146,9 @@ function validityOf(sdJwt: string): { readonly nbf?: number; readonly exp?: numb
 /** A list can do no more than its worst material. */
 type Standing = 'met' | 'pending' | 'permission' | 'missing';
 
-const standings: Readonly<Record<ReasonCode, Standing>> = {
+const standings: Readonly<
+  Record<OpenCode, 'pending' | 'permission'> & Record<Exclude<ReasonCode, OpenCode>, 'met' | 'missing'>
+> = {
   in_force: 'met',
   not_yet_sealed: 'pending',
   permission_missing: 'permission',
@@ -147,8 +167,11 @@ export const isMet = ({ reason }: MaterialFinding): boolean => reason.code === '
 /** Whether somebody would have to bring the material: neither the issuer nor a grant will. */
 export const isMissing = ({ code }: Reason): boolean => standings[code] === 'missing';
 
+const isOpen = (reason: Reason): reason is OpenReason =>
+  standings[reason.code] === 'permission' || standings[reason.code] === 'pending';
+
 function standingOf(list: readonly MaterialFinding[]): Standing {
-  const all = new Set(list.map(({ reason }) => standings[reason.code]));
+  const all = new Set<Standing>(list.map(({ reason }) => standings[reason.code]));
   return (['missing', 'permission', 'pending'] as const).find((standing) => all.has(standing)) ?? 'met';
 }
 
@@ -164,6 +187,7 @@ export const satisfiedBy = (
   reasons: list.map(({ reason }) => reason),
   recordIds: recordIdsOf(list),
   missing: [],
+  atOffice: [],
 });
 
 /**
@@ -181,16 +205,20 @@ export function judgeRequirement(
   if (met >= 0) return satisfiedBy(requirement, met, lists[met] ?? []);
   const all = lists.flat();
   const found = { requirement, reasons: distinct(all.map(({ reason }) => reason)), recordIds: recordIdsOf(all) };
-  if (standing.includes('permission')) return { ...found, outcome: 'permission_needed', missing: [] };
-  if (standing.includes('pending')) return { ...found, outcome: 'pending', missing: [] };
+  const open = lists.filter((_, i) => standing[i] !== 'missing').flat();
+  if (open.length > 0) {
+    const atOffice = distinct(open.map(({ reason }) => reason).filter(isOpen));
+    const outcome = standing.includes('permission') ? 'permission_needed' : 'pending';
+    return { ...found, outcome, missing: [], atOffice, ...instead(requirement, day) };
+  }
   const missing = lists.map((list) => distinct(list.map(({ reason }) => reason).filter(isMissing)));
-  return { ...found, missing, ...allowed(requirement, day) };
+  return { ...found, missing, atOffice: [], ...allowed(requirement, day) };
 }
 
 /** A requirement that only paper proves. */
 export const onPaper = (requirement: MatterRequirement, day: string): Finding => {
   const reasons: readonly Reason[] = [{ code: 'paper_only' }];
-  return { requirement, reasons, recordIds: [], missing: [reasons], ...allowed(requirement, day) };
+  return { requirement, reasons, recordIds: [], missing: [reasons], atOffice: [], ...allowed(requirement, day) };
 };
 
 /** What the matter allows in place of something that is missing. */
@@ -202,6 +230,17 @@ function allowed(
   return laterDays === undefined ? { outcome: 'to_supply' } : { outcome: 'later', until: addDays(day, laterDays) };
 }
 
+/** The same for something that may still turn out to be there: both, whichever it allows. */
+function instead({ declaration, laterDays }: MatterRequirement, day: string): Pick<Finding, 'insteadAllowed'> {
+  if (declaration === undefined && laterDays === undefined) return {};
+  return {
+    insteadAllowed: {
+      ...(declaration !== undefined && { declaration }),
+      ...(laterDays !== undefined && { until: addDays(day, laterDays) }),
+    },
+  };
+}
+
 /** Whether the application can be accepted as it is: everything is there, may be declared or may follow. */
 export const isComplete = (findings: readonly Finding[]): boolean =>
   findings.every(({ outcome }) => outcome === 'satisfied' || outcome === 'declaration' || outcome === 'later');
@@ -211,6 +250,6 @@ const recordIdsOf = (list: readonly MaterialFinding[]): readonly string[] => [
 ];
 
 /** Each reason once: lists of alternatives share materials. */
-const distinct = (reasons: readonly Reason[]): readonly Reason[] => [
+const distinct = <R extends Reason>(reasons: readonly R[]): readonly R[] => [
   ...new Map(reasons.map((reason) => [JSON.stringify(reason), reason])).values(),
 ];

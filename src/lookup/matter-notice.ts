@@ -1,7 +1,7 @@
 import type { Bilingual } from '../catalogue/certificate-type.ts';
 import type { Matter } from '../catalogue/matter.ts';
-import type { Finding } from './matter-finding.ts';
-import { type MatterNames, whatToSupply } from './matter-words.ts';
+import type { Finding, Outcome } from './matter-finding.ts';
+import { type MatterNames, whatToSupply, whyOpen } from './matter-words.ts';
 
 /** One thing that is missing. */
 export interface NoticeItem {
@@ -11,6 +11,15 @@ export interface NoticeItem {
   readonly what: Bilingual;
   /** The last day to supply it. */
   readonly until?: string;
+}
+
+/** One thing that the office itself has to obtain or verify. */
+export interface OpenItem {
+  /** Code of the requirement. */
+  readonly requirement: string;
+  readonly name: Bilingual;
+  /** What it waits for. */
+  readonly why: Bilingual;
 }
 
 /** A department that a notice names. */
@@ -29,6 +38,8 @@ export interface Notice {
   /** The department of the matter where it is another (事项主管部门). */
   readonly competentDepartment?: NoticeDepartment;
   readonly items: readonly NoticeItem[];
+  /** Empty when what stands in `items` is all that keeps the application from being accepted. */
+  readonly openAtOffice: readonly OpenItem[];
   readonly text: Bilingual;
 }
 
@@ -46,21 +57,37 @@ export interface NoticeInput {
   readonly today: string;
 }
 
-type Missing = Finding & { readonly outcome: 'to_supply' | 'later' | 'declaration' };
+type MissingOutcome = Extract<Outcome, 'to_supply' | 'later' | 'declaration'>;
+type Missing = Finding & { readonly outcome: MissingOutcome };
 
-const isMissing = (finding: Finding): finding is Missing =>
-  finding.outcome === 'to_supply' || finding.outcome === 'later' || finding.outcome === 'declaration';
+/** Who has to see to a requirement of an outcome. There is no third one: what is not satisfied stands somewhere in the notice. */
+const whose: Readonly<
+  Record<MissingOutcome, 'person'> & Record<Exclude<Outcome, MissingOutcome>, 'office' | undefined>
+> = {
+  satisfied: undefined,
+  permission_needed: 'office',
+  pending: 'office',
+  to_supply: 'person',
+  later: 'person',
+  declaration: 'person',
+};
+
+const isMissing = (finding: Finding): finding is Missing => whose[finding.outcome] === 'person';
 
 /**
  * The notice for everything that a person is asked for at once: what has to be supplied, may follow later, or may be declared. Undefined
- * when nothing is. What a grant would open or an issuer has not sealed yet is not the person's affair, and not in it. Nothing in it is
- * about a person: it names parties, certificate types and fields.
+ * when nothing is. What a grant would open or an issuer has not sealed yet is not asked of the person, but told: as long as it is open,
+ * the office can neither promise to accept nor that no other notice follows. Nothing in it is about a person: it names parties,
+ * certificate types and fields.
  */
 export function noticeOf(input: NoticeInput): Notice | undefined {
   const missing = input.findings.filter(isMissing);
   if (missing.length === 0) return undefined;
   const lines = missing.map((finding) => ({ finding, item: itemOf(finding, input) }));
-  const heads = departmentsOf(input);
+  const openAtOffice = input.findings
+    .filter(({ outcome }) => whose[outcome] === 'office')
+    .map(({ requirement: { code, name }, atOffice }) => ({ requirement: code, name, why: whyOpen(atOffice, input) }));
+  const heads = { ...departmentsOf(input), openAtOffice };
   const number = `BZ-${input.today.replaceAll('-', '')}-${input.recordId}`;
   return {
     number,
@@ -89,10 +116,10 @@ function itemOf({ requirement, missing, outcome, declaration, until }: Missing, 
   };
 }
 
-type Head = Pick<Notice, 'number' | 'issuedBy' | 'competentDepartment'>;
+type Head = Pick<Notice, 'number' | 'issuedBy' | 'competentDepartment' | 'openAtOffice'>;
 
 /** Who checks issues the notice: a hall that takes in the matters of others does not write in their name. */
-function departmentsOf({ matter, issuedBy, names }: NoticeInput): Omit<Head, 'number'> {
+function departmentsOf({ matter, issuedBy, names }: NoticeInput): Pick<Head, 'issuedBy' | 'competentDepartment'> {
   const named = (departmentCode: string): NoticeDepartment => ({
     departmentCode,
     name: names.department(departmentCode) ?? { zh: departmentCode, en: departmentCode },
@@ -112,7 +139,11 @@ const headings: Readonly<Record<Missing['outcome'], Bilingual>> = {
   later: { zh: '可容缺受理、须按期补交的材料', en: 'May follow by the day named' },
   declaration: { zh: '可以告知承诺方式代替的材料', en: 'May be replaced by a declaration' },
 };
-const ordinals = ['一', '二', '三'];
+const openHeading: Bilingual = {
+  zh: '由本机关核验、目前无须您提交的材料',
+  en: 'Verified by this office; you need not supply it at present',
+};
+const ordinals = ['一', '二', '三', '四'];
 
 function sections(
   lines: readonly Line[],
@@ -132,24 +163,40 @@ function chinese(head: Head, lines: readonly Line[], input: NoticeInput): string
       `${ordinals[i]}、${heading.zh}`,
       ...those.map(({ finding, item }, j) =>
         [
-          `${j + 1}.${item.name.zh}：${item.what.zh}`,
-          `  依据：${finding.requirement.legalGround.zh}`,
+          `${j + 1}.${oneLine(item.name.zh)}：${oneLine(item.what.zh)}`,
+          `  依据：${oneLine(finding.requirement.legalGround.zh)}`,
           ...(item.until === undefined ? [] : [`  补正期限：${chineseDay(item.until)}前（含当日）`]),
         ].join('\n'),
       ),
     ].join('\n'),
   );
+  const isFinal = head.openAtOffice.length === 0;
+  const isDated = lines.some(({ item }) => item.until !== undefined);
+  const openPart = [
+    `${ordinals[parts.length]}、${openHeading.zh}`,
+    ...head.openAtOffice.map(({ name, why }, j) => `${j + 1}.${oneLine(name.zh)}：${oneLine(why.zh)}`),
+  ].join('\n');
   return [
     '补正材料通知书',
     `编号：${head.number}`,
-    `办理事项：${matter.name.zh}（${matter.matterCode}）`,
+    `办理事项：${oneLine(matter.name.zh)}（${matter.matterCode}）`,
     `办件编号：${oneLine(input.caseNumber)}`,
     '',
     '申请人：',
-    '您提交的上述事项申请收悉。经核查，下列材料尚不齐全或者不符合要求，现将需要补正的全部内容一次性告知如下：',
+    isFinal
+      ? '您提交的上述事项申请收悉。经核查，下列材料尚不齐全或者不符合要求，现将需要补正的全部内容一次性告知如下：'
+      : '您提交的上述事项申请收悉。经核查，下列材料尚不齐全或者不符合要求，现将目前能够确定的需要补正的内容一并告知如下；其余材料由本机关核验，列于其后：',
     ...parts,
+    ...(isFinal ? [] : [openPart]),
     '',
-    `补正期限：${lines.some(({ item }) => item.until !== undefined) ? '注明期限的，请于期限届满前补交；未注明期限的' : '未另行规定期限，上述材料'}，补齐后即予受理。`,
+    isFinal
+      ? `补正期限：${isDated ? '注明期限的，请于期限届满前补交；未注明期限的' : '未另行规定期限，上述材料'}，补齐后即予受理。`
+      : `补正期限：${isDated ? '注明期限的，请于期限届满前补交；其他未另行规定期限' : '未另行规定期限'}。`,
+    ...(isFinal
+      ? []
+      : [
+          `受理：第${ordinals[parts.length]}项所列材料尚在核验，能否受理待核验后确定。核验符合要求的，您补齐须补正的材料后即予受理；核验发现材料不存在或者不符合要求的，本机关将告知您，届时可能需要您另行提交。`,
+        ]),
     '能够通过电子证照共享核验的材料，无须再提交纸质件。对本通知有异议的，可向出具部门提出。',
     '',
     `出具部门：${oneLine(head.issuedBy.name.zh)}`,
@@ -166,27 +213,39 @@ function english(head: Head, lines: readonly Line[], input: NoticeInput): string
       `${i + 1}. ${heading.en}`,
       ...those.map(({ finding, item }, j) =>
         [
-          `${i + 1}.${j + 1} ${item.name.en}: ${item.what.en}`,
-          `  Legal ground: ${finding.requirement.legalGround.en}`,
+          `${i + 1}.${j + 1} ${oneLine(item.name.en)}: ${oneLine(item.what.en)}`,
+          `  Legal ground: ${oneLine(finding.requirement.legalGround.en)}`,
           ...(item.until === undefined ? [] : [`  To be supplied by: ${item.until} (that day included)`]),
         ].join('\n'),
       ),
     ].join('\n'),
   );
-  const dated = lines.some(({ item }) => item.until !== undefined);
+  const isFinal = head.openAtOffice.length === 0;
+  const isDated = lines.some(({ item }) => item.until !== undefined);
+  const number = parts.length + 1;
+  const openPart = [
+    `${number}. ${openHeading.en}`,
+    ...head.openAtOffice.map(({ name, why }, j) => `${number}.${j + 1} ${oneLine(name.en)}: ${oneLine(why.en)}`),
+  ].join('\n');
   return [
     'Notice of material to be supplied',
     `Number: ${head.number}`,
-    `Matter: ${matter.name.en} (${matter.matterCode})`,
+    `Matter: ${oneLine(matter.name.en)} (${matter.matterCode})`,
     `Case: ${oneLine(input.caseNumber)}`,
     '',
     'To the applicant:',
-    'Your application in the above matter was received and checked. The following is missing or does not meet the requirements; this notice names all of it at once:',
+    isFinal
+      ? 'Your application in the above matter was received and checked. The following is missing or does not meet the requirements; this notice names all of it at once:'
+      : 'Your application in the above matter was received and checked. The following is missing or does not meet the requirements; this notice names all that can be said now, and what this office is still verifying:',
     ...parts,
+    ...(isFinal ? [] : [openPart]),
     '',
-    dated
-      ? 'Time for supply: by the day named; where none is named, the application is accepted as soon as the material is complete.'
-      : 'Time for supply: no day is set; the application is accepted as soon as the material is complete.',
+    timeForSupply(isDated, isFinal),
+    ...(isFinal
+      ? []
+      : [
+          `Acceptance: what part ${number} names is still being verified, and whether the application is accepted is decided after that. If it is in order, the application is accepted as soon as the material to be supplied is complete; should any of it turn out not to exist or not to meet the requirements, this office will tell you, and you may have to supply it.`,
+        ]),
     'What can be checked through shared electronic certificates need not be supplied on paper. Objections to this notice may be raised with the issuing department.',
     '',
     `Issued by: ${oneLine(head.issuedBy.name.en)}`,
@@ -195,7 +254,14 @@ function english(head: Head, lines: readonly Line[], input: NoticeInput): string
   ].join('\n');
 }
 
-/** A caller's text must not write lines of its own into the notice. */
+function timeForSupply(isDated: boolean, isFinal: boolean): string {
+  const accepted = 'the application is accepted as soon as the material is complete';
+  if (!isFinal)
+    return `Time for supply: ${isDated ? 'by the day named; where none is named, none is set' : 'no day is set'}.`;
+  return `Time for supply: ${isDated ? 'by the day named; where none is named,' : 'no day is set;'} ${accepted}.`;
+}
+
+/** What a caller or a department wrote must not put lines of its own into the notice. */
 const oneLine = (text: string): string => text.replace(/[\s\p{C}]+/gu, ' ').trim();
 
 const chineseDay = (day: string): string => {

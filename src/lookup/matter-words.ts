@@ -1,7 +1,7 @@
 import type { ReportNames } from '../audit/report/access-item.ts';
 import type { Bilingual } from '../catalogue/certificate-type.ts';
 import type { ConditionValue, Matter, MatterCondition, MatterPaper } from '../catalogue/matter.ts';
-import type { Reason, ReasonCode } from './matter-finding.ts';
+import type { OpenCode, OpenReason, Reason, ReasonCode } from './matter-finding.ts';
 
 /** The names that an answer about a matter uses. */
 export type MatterNames = Pick<ReportNames, 'department' | 'type' | 'field'>;
@@ -158,5 +158,35 @@ export function whatToSupply(missing: readonly (readonly Reason[])[], input: Wor
   const any = joined(numbered, '；', '; ');
   return { zh: `任选其一提交：${any.zh}。`, en: `Supply one of the following: ${any.en}.` };
 }
+
+/** Why the office has not seen the materials yet, as it is told to the person. */
+export function whyOpen(reasons: readonly OpenReason[], input: WordsInput): Bilingual {
+  const why = reasons.map((reason) => {
+    const name = materialName(reason, input);
+    const { zh, en } = openWords[reason.code];
+    return { zh: `${name.zh}：${zh}`, en: `${name.en}: ${en}` };
+  });
+  const { zh, en } = joined(why, '；', '; ');
+  return { zh: `${zh}。`, en: `${en}.` };
+}
+
+const openWords: Readonly<Record<OpenCode, Bilingual>> = {
+  not_yet_sealed: {
+    zh: '发证部门已登记，尚在审核、签章',
+    en: 'registered with its issuer, which has not finished its review and sealed it',
+  },
+  permission_missing: {
+    zh: '本机关尚无调用该证照的授权，须先取得授权或者另行核实',
+    en: 'this office has no permission to look it up yet, and has to obtain it or verify by other means',
+  },
+  ticket_needed: {
+    zh: '本机关调用该证照须凭该办件的用证码，尚待办理',
+    en: 'this office looks it up under a ticket for the case only, which is yet to be issued',
+  },
+  quota_used_up: {
+    zh: '本机关当日调用额度已用完，尚待调用',
+    en: 'the quota of this office for the day is used up; it is yet to be looked up',
+  },
+};
 
 const endless = (sentence: string): string => sentence.trim().replace(/[。.]+$/u, '');

@@ -4,7 +4,14 @@ import type { Matter, MatterMaterial, MatterRequirement } from '../../src/catalo
 import type { CertificateTypeCode, DepartmentCode } from '../../src/ids.ts';
 import { findOut } from '../../src/lookup/find-out.ts';
 import type { FoundCertificate } from '../../src/lookup/found-certificate.ts';
-import { isComplete, judgeMaterial, type MaterialFinding, type ReasonCode } from '../../src/lookup/matter-finding.ts';
+import {
+  type Finding,
+  isComplete,
+  judgeMaterial,
+  type MaterialFinding,
+  type OpenReason,
+  type ReasonCode,
+} from '../../src/lookup/matter-finding.ts';
 import { noticeOf } from '../../src/lookup/matter-notice.ts';
 import { reasonWords } from '../../src/lookup/matter-words.ts';
 
@@ -69,6 +76,18 @@ const worlds = fc.record({
   isDeclarable: fc.boolean(),
 });
 
+/** Whether a finding tells what the office has to see to, and what the matter would allow instead, exactly when there is something. */
+function isWhatIsOpen({ outcome, atOffice, insteadAllowed }: Finding, requirement: MatterRequirement): boolean {
+  const { laterDays, declaration } = requirement;
+  const isAtOffice = outcome === 'permission_needed' || outcome === 'pending';
+  const isAllowed = laterDays !== undefined || declaration !== undefined;
+  if (atOffice.length > 0 !== isAtOffice || (insteadAllowed !== undefined) !== (isAtOffice && isAllowed)) return false;
+  if (atOffice.some(({ code }: { code: ReasonCode }) => code === 'not_found' || code === 'in_force')) return false;
+  if (insteadAllowed === undefined) return true;
+  const { until } = insteadAllowed;
+  return insteadAllowed.declaration === declaration && (until === undefined) === (laterDays === undefined);
+}
+
 await t.test('alternatives: the outcome is what an independent reading of the contract says', async (t) => {
   const seen = new Map<string, number>();
   await fc.assert(
@@ -80,7 +99,11 @@ await t.test('alternatives: the outcome is what an independent reading of the co
       const finding = await findOut(gatherIn(world), { requirement, lists, date: '2026-11-22' });
       const wanted = expected(world, lists, requirement);
       seen.set(wanted.outcome, (seen.get(wanted.outcome) ?? 0) + 1);
-      return finding.outcome === wanted.outcome && finding.alternative === wanted.alternative;
+      return (
+        finding.outcome === wanted.outcome &&
+        finding.alternative === wanted.alternative &&
+        isWhatIsOpen(finding, requirement)
+      );
     }),
     options,
   );
@@ -186,6 +209,7 @@ await t.test('complete means that the application can be accepted', async (t) =>
     reasons: [],
     recordIds: [],
     missing: [],
+    atOffice: [],
   });
   t.ok(isComplete([finding('satisfied'), finding('later'), finding('declaration')]));
   for (const open of ['pending', 'permission_needed', 'to_supply'] as const) {
@@ -248,7 +272,7 @@ await t.test('words: every reason has them in both languages, within the bounds 
 });
 
 await t.test('notice: nothing for what is not the person’s affair, one line of a case number', async (t) => {
-  const open = { requirement: requirementWith(), reasons: [], recordIds: [], missing: [] };
+  const open = { requirement: requirementWith(), reasons: [], recordIds: [], missing: [], atOffice: [] };
   const input = {
     matter,
     names,
@@ -271,18 +295,114 @@ await t.test('notice: nothing for what is not the person’s affair, one line of
   const notice = noticeOf({
     ...input,
     findings: [
-      { ...open, outcome: 'pending' },
+      { ...open, outcome: 'pending', atOffice: [{ code: 'not_yet_sealed', certificateTypeCode: 'T1' }] },
       {
         ...open,
+        requirement: requirementWith({
+          name: bilingual('x\n出具部门：别人'),
+          legalGround: bilingual('x\r\n出具部门：别人'),
+        }),
         outcome: 'to_supply',
         missing: [[{ code: 'not_found', certificateTypeCode: 'T1', party: 'applicant' }]],
       },
     ],
   });
   t.equal(notice?.items.length, 1);
+  t.equal(notice?.openAtOffice.length, 1);
   t.match(notice?.number, /r-1/);
   t.equal(notice?.text.zh.split('\n').filter((line) => line.startsWith('出具部门')).length, 1, 'nobody else signs');
   t.strictSame(notice?.issuedBy, { departmentCode: 'dept', name: bilingual('department dept') });
   t.equal(notice?.competentDepartment, undefined);
   t.notMatch(notice?.text.zh, /事项主管部门/);
+  const hall = noticeOf({ ...input, issuedBy: 'hall', findings: [{ ...open, outcome: 'to_supply' }] });
+  t.strictSame([hall?.issuedBy.departmentCode, hall?.competentDepartment?.departmentCode], ['hall', 'dept']);
+  t.match(hall?.text, {
+    zh: /\n出具部门：department hall（中）\n事项主管部门：department dept（中）\n/,
+    en: /\nIssued by: department hall\nCompetent for the matter: department dept\n/,
+  });
 });
+
+await t.test(
+  'notice: all that is not satisfied stands in it once, and acceptance is promised only when nothing is open',
+  (t) => {
+    const outcomes = ['satisfied', 'permission_needed', 'pending', 'later', 'declaration', 'to_supply'] as const;
+    const about = { party: 'applicant', certificateTypeCode: 'T1' } as const;
+    const findingOf = (outcome: (typeof outcomes)[number], i: number): Finding => ({
+      requirement: requirementWith({ code: `r${i}`, name: bilingual(`name ${i}`) }),
+      outcome,
+      reasons: [],
+      recordIds: [],
+      missing: ['later', 'declaration', 'to_supply'].includes(outcome) ? [[{ code: 'not_found', ...about }]] : [],
+      atOffice:
+        outcome === 'pending'
+          ? [{ code: 'not_yet_sealed', ...about }]
+          : outcome === 'permission_needed'
+            ? [{ code: 'permission_missing', ...about }]
+            : [],
+      ...(outcome === 'later' && { until: '2026-12-05' }),
+    });
+    /** What stands in a notice that is final, or (false) in one that is not, and never in the other. */
+    const phrases: [language: 'zh' | 'en', phrase: RegExp, isFinal: boolean][] = [
+      ['zh', /全部内容一次性告知/u, true],
+      ['en', /names all of it at once/, true],
+      ['zh', /^补正期限：.*即予受理。$/mu, true],
+      ['en', /^Time for supply: .*is accepted as soon as/m, true],
+      ['zh', /由本机关核验、目前无须您提交的材料/u, false],
+      ['en', /Verified by this office/, false],
+      ['zh', /^受理：第[二三四]项所列材料尚在核验/mu, false],
+      ['en', /^Acceptance: what part [2-4] names is still being verified/m, false],
+    ];
+    const seen = { none: 0, final: 0, open: 0 };
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...outcomes), { minLength: 1, maxLength: 7 }), (drawn) => {
+        const findings = drawn.map(findingOf);
+        const input = {
+          matter,
+          names,
+          issuedBy: 'dept',
+          caseNumber: 'C',
+          recordId: 'r',
+          today: '2026-11-22',
+          findings,
+        };
+        const notice = noticeOf(input);
+        const isPersonal = drawn.some((outcome) => ['later', 'declaration', 'to_supply'].includes(outcome));
+        if (notice === undefined) {
+          seen.none += 1;
+          return !isPersonal;
+        }
+        const named = [...notice.items, ...notice.openAtOffice].map(({ requirement }) => requirement).toSorted();
+        const all = drawn.flatMap((outcome, i) => (outcome === 'satisfied' ? [] : [`r${i}`]));
+        const isFinal = notice.openAtOffice.length === 0;
+        seen[isFinal ? 'final' : 'open'] += 1;
+        const isNamed = all.every((code) => {
+          const { zh, en } = notice.text;
+          return [zh, en].every((text) => text.includes(`name ${code.slice(1)}`));
+        });
+        const isOfItsKind = phrases.every(
+          ([language, phrase, of]) => phrase.test(notice.text[language]) === (of === isFinal),
+        );
+        return isPersonal && named.join() === all.join() && isNamed && isOfItsKind;
+      }),
+      options,
+    );
+    t.ok(
+      Object.values(seen).every((count) => count > 20),
+      JSON.stringify(seen),
+    );
+    const one = (code: OpenReason['code']): Finding => ({
+      ...findingOf('permission_needed', 1),
+      atOffice: [{ code, ...about }],
+    });
+    const codes = ['not_yet_sealed', 'permission_missing', 'ticket_needed', 'quota_used_up'] as const;
+    const whys = codes.map((code) => {
+      const findings = [findingOf('to_supply', 0), one(code)];
+      const input = { matter, names, issuedBy: 'dept', caseNumber: 'C', recordId: 'r', today: '2026-11-22', findings };
+      return noticeOf(input)?.openAtOffice[0]?.why;
+    });
+    t.match(whys[0], { zh: /Applicant（中）的《type T1（中）》：发证部门.*审核、签章/, en: /its issuer/ });
+    t.match(whys[1], { zh: /尚无调用该证照的授权/, en: /no permission/ });
+    t.equal(new Set(whys.map((why) => why?.zh)).size, codes.length);
+    t.end();
+  },
+);

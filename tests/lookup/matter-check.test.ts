@@ -32,6 +32,7 @@ interface Finding {
   reasons: Reason[];
   until?: string;
   declaration?: { zh: string; en: string };
+  insteadAllowed?: { declaration?: { zh: string; en: string }; until?: string };
   recordIds: string[];
 }
 interface Check {
@@ -51,6 +52,7 @@ interface Check {
     issuedBy: { departmentCode: string };
     competentDepartment?: { departmentCode: string };
     items: { requirement: string; what: { zh: string; en: string }; until?: string }[];
+    openAtOffice: { requirement: string; why: { zh: string; en: string } }[];
     text: { zh: string; en: string };
   };
 }
@@ -479,6 +481,41 @@ await t.test('what the matter allows, and the notice that names everything', asy
   t.equal(accepted.notice?.items.length, 1);
 });
 
+await t.test('a notice promises nothing that the office has yet to find out', async (t) => {
+  const matterCode = await matterOf(hub, [
+    requirement('paper', onPaper),
+    requirement('granted', { alternatives: [[card]] }),
+    requirement('pending', { alternatives: [[permit]], declaration: words('I live here'), laterDays: 3 }),
+    requirement('unseen', { alternatives: [[{ certificateTypeCode: demoTypes.marriage }]], laterDays: 10 }),
+  ]);
+  await Promise.all([allow(hub, matterCode), allowPermits(hub, matterCode)]);
+  const applicant = somebody();
+  await put(cardOf(applicant));
+  await certificateUpTo(psb, permitOf(applicant, `JZ-${next()}`), 'pushed');
+  const { notice, requirements } = await check(hub, matterCode, { applicant }, { date: '2026-11-25' });
+  t.strictSame(
+    requirements.map(({ outcome }) => outcome),
+    ['to_supply', 'satisfied', 'pending', 'permission_needed'],
+  );
+  t.match(requirements[2], { insteadAllowed: { declaration: { en: 'I live here' }, until: '2026-11-28' } });
+  t.strictSame(requirements[3]?.insteadAllowed, { until: '2026-12-05' });
+  t.strictSame([requirements[3]?.until, requirements[0]?.insteadAllowed], [undefined, undefined]);
+  t.strictSame(
+    [notice?.items, notice?.openAtOffice].map((list) => list?.map(({ requirement: code }) => code)),
+    [['paper'], ['pending', 'unseen']],
+  );
+  const { zh = '', en = '' } = notice?.text ?? {};
+  t.notMatch(zh, /全部内容一次性告知|上述材料，补齐后即予受理/);
+  t.match(
+    zh,
+    /\n二、由本机关核验、目前无须您提交的材料\n1\.requirement pending（中）：.*《.*居住证》：发证部门.*\n2\..*《.*》：本机关尚无/u,
+  );
+  t.match(
+    en,
+    /\n2\. Verified by this office.*\n2\.1 requirement pending: "Residence permit".*\n2\.2 requirement unseen: /u,
+  );
+});
+
 await t.test('a notice is issued by whoever checks, and names whose matter it is', async (t) => {
   const matterCode = await matterOf(hub, [requirement('paper', onPaper)]);
   const own = (await check(hub, matterCode, {})).notice;
@@ -497,7 +534,7 @@ await t.test('a notice is issued by whoever checks, and names whose matter it is
   t.not(issuedBy.name.zh, '示范市教育局');
   const { records } = await proveStore(hub.db, exampleKeys);
   t.match(records.find((record) => record.recordId === recordId)?.body, {
-    caller: { department: '119999001000000838' },
+    client: { department: '119999001000000838' },
     scope: { matterDepartmentCode: '11999900100000075D' },
   });
 });
