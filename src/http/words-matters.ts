@@ -57,8 +57,8 @@ export const mattersWords = {
     status: 422,
     title: { en: 'Parties do not fit the matter', zh: '当事人与事项不符' },
     detail: {
-      en: 'The matter needs a holder for each of its parties, of the right kind, and knows no others, nor tickets for others; context.pointer names it.',
-      zh: '须为事项的每一方当事人提供类别相符的持证主体，且不得多出，用证码也只能对应这些当事人；context.pointer 指明所在。',
+      en: 'The matter needs a holder for each of its parties, of the right kind, and knows no others, nor tickets for others; context.pointer says where, context.parties which there are.',
+      zh: '须为事项的每一方当事人提供类别相符的持证主体，且不得多出，用证码也只能对应这些当事人；context.pointer 指明所在，context.parties 列出事项的各方当事人。',
     },
     next: { en: 'Give the parties that the matter names.', zh: '请按事项所列当事人提供。' },
   },

@@ -14,12 +14,13 @@ export function checkParties(
   matter: Pick<Matter, 'parties'>,
   given: Readonly<Record<string, { readonly type: string; readonly number: string }>>,
 ): Parties {
+  const known = matter.parties.map(({ code }) => code);
   const unchecked = new Map(Object.entries(given));
   const parties = new Map<string, Holder>();
   for (const { code, kind } of matter.parties) {
     const pointer = `/parties/${code}`;
     const holder = unchecked.get(code);
-    if (holder === undefined) throw new Refusal('party_missing', { pointer, rule: 'missing' });
+    if (holder === undefined) throw new Refusal('party_missing', { pointer, rule: 'missing', parties: known });
     const checked = checkHolder(holder);
     if (!checked.ok) {
       throw new Refusal(checked.code, {
@@ -31,8 +32,10 @@ export function checkParties(
     }
     parties.set(code, checked.holder);
   }
-  // The name is the caller's own text and could be a person's, so it is not repeated.
-  if (unchecked.size > parties.size) throw new Refusal('party_missing', { pointer: '/parties/*', rule: 'unknown' });
+  // The name is the caller's own text and could be a person's, so it is not repeated: the codes that the matter knows are told.
+  if (unchecked.size > parties.size) {
+    throw new Refusal('party_missing', { pointer: '/parties/*', rule: 'unknown', parties: known });
+  }
   const equal = equalParties(matter, parties);
   if (equal !== undefined) {
     const [one, other] = equal;

@@ -31,9 +31,11 @@ export interface PartiesGiven {
 export function checkedParties({ matter, given }: PartiesGiven): Readonly<Record<string, Holder>> {
   const checked = Object.entries(given).map(([code, unchecked]): readonly [string, Holder] => {
     const party = matter?.parties.find((each) => each.code === code);
-    // A name that the matter does not have is the caller's own text and could be a person's: it is not repeated.
+    // A name that the matter does not have is the caller's own text and could be a person's: it is not repeated, and those that
+    // the matter has are told.
     if (matter !== undefined && party === undefined) {
-      throw new Refusal('party_missing', { pointer: '/parties/*', rule: 'unknown' });
+      const known = matter.parties.map((each) => each.code);
+      throw new Refusal('party_missing', { pointer: '/parties/*', rule: 'unknown', parties: known });
     }
     const pointer = `/parties/${party?.code ?? '*'}`;
     const holder = checkedHolder(unchecked, pointer);

@@ -590,6 +590,9 @@ await t.test('refuses what does not fit the matter, and records it', async (t) =
     t.equal(reply.status, code === 'contract_violation' ? 400 : 422);
     t.match(await fresh(), [{ action: 'checkMatter', outcome: 'refused', code }], 'one record');
     t.notMatch(JSON.stringify(reply.body), applicant.number);
+    t.notMatch(JSON.stringify(reply.body), 'neighbour', 'the name of a party that nobody knows could be a person’s');
+    const { rule, parties: known } = problemOf(reply).context ?? {};
+    t.strictSame(known, rule === 'missing' || rule === 'unknown' ? ['applicant', 'child'] : undefined);
   }
   await fresh();
   const reply = await post(hub, 'no-such-matter', {});
