@@ -1284,7 +1284,7 @@ export interface paths {
         put?: never;
         /**
          * Contest a demand for paper
-         * @description By a portal for one of its parties. The office has to answer until `dueAt`. When it maintains the demand, it can be contested once more and the hub decides; that decision is final. A demand for what only paper proves can be contested too: the office then explains. Of somebody who is no party the demand does not exist. One that was forgotten is closed (`context.forgottenAt`).
+         * @description By a portal for one of its parties. The office has to answer until `dueAt`. When it maintains the demand, or has not answered by then, it can be contested once more and the hub decides; that decision is final. Before that `paper_demand_closed` says in `context.dueAt` until when the office has time. A demand for what only paper proves can be contested too: the office then explains. Of somebody who is no party the demand does not exist. One that was forgotten is closed (`context.forgottenAt`).
          */
         post: operations["contestPaperDemand"];
         delete?: never;
@@ -1304,7 +1304,7 @@ export interface paths {
         put?: never;
         /**
          * Withdraw or maintain a contested demand
-         * @description By a consumer of the office's department; once the person has contested its answer, by an administrator of another department. The person reads the reason.
+         * @description By a consumer of the office's department; once the person has contested its answer, or contested again for want of one in time, by an administrator of another department. The person reads the reason.
          */
         post: operations["answerPaperDemand"];
         delete?: never;
@@ -2969,7 +2969,7 @@ export interface components {
          */
         PaperDemandReason: "hub_unavailable" | "certificate_missing" | "certificate_wrong" | "certificate_unreadable" | "person_prefers_paper" | "other";
         /**
-         * @description `recorded` by the office; `reported` by a person, or `contested`: the office has to answer; `escalated`: contested again, the hub has to decide; `withdrawn` and `maintained` are the answers.
+         * @description `recorded` by the office; `reported` by a person, or `contested`: the office has to answer; `escalated`: contested again, after the office's answer or its deadline, and the hub has to decide; `withdrawn` and `maintained` are the answers.
          * @enum {string}
          */
         PaperDemandState: "recorded" | "reported" | "contested" | "escalated" | "withdrawn" | "maintained";

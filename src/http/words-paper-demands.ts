@@ -27,9 +27,12 @@ export const paperDemandsWords = {
     status: 409,
     title: { en: 'Demand for paper not open to this', zh: '该纸质材料要求当前不能这样处理' },
     detail: {
-      en: 'Nobody waits for this answer, the last word is spoken, or it is the turn of somebody else; context.state says which.',
-      zh: '当前无须答复、已有最终答复，或应由他方处理；context.state 指明所处状态。',
+      en: 'Nobody waits for this answer, the last word is spoken, or it is the turn of somebody else; context.state says which, and context.dueAt until when the office has time to answer.',
+      zh: '当前无须答复、已有最终答复，或应由他方处理；context.state 指明所处状态，context.dueAt 指明办理部门的答复期限。',
     },
-    next: { en: 'Read the demand again.', zh: '请重新查看该记录。' },
+    next: {
+      en: 'Read the demand again. When the office lets context.dueAt pass, contest it again: then the hub decides.',
+      zh: '请重新查看该记录。办理部门逾期（context.dueAt）未答复的，可再次提出异议，由平台裁定。',
+    },
   },
 } as const satisfies Readonly<Record<string, ProblemWords>>;

@@ -23,9 +23,9 @@ export interface PaperDemandContest {
 }
 
 /**
- * Contests a demand for one of its parties; the office has to answer, the second time the hub. Refuses what is wrong with the holder,
- * `paper_demand_unknown` (also for who is no party) and `paper_demand_closed` (context.state; context.forgottenAt where nobody knows the
- * parties any more).
+ * Contests a demand for one of its parties; the office has to answer, and the hub when the office maintained it or let its deadline pass.
+ * Refuses what is wrong with the holder, `paper_demand_unknown` (also for who is no party) and `paper_demand_closed` (context.state,
+ * context.dueAt; context.forgottenAt where nobody knows the parties any more).
  */
 export async function contestPaperDemand(
   deps: ContestPaperDemandDeps,

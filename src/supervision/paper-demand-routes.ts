@@ -59,13 +59,13 @@ export function paperDemandHandlers(deps: PaperDemandRoutesDeps): Pick<Handlers,
       }));
       return { status: 201, body: answer.body as Told };
     },
-    searchPaperDemands: async ({ body, caller, requestId, receivedAt }) => {
-      const call = { caller, requestId, at: receivedAt };
+    searchPaperDemands: async ({ body, caller, requestId, receivedAt: at }) => {
+      const call = { caller, requestId, at };
       const [{ items, holder, recordId, next }, names] = await Promise.all([
         searchPaperDemands(deps, body, call),
         deps.names(),
       ]);
-      const shown = items.map((demand) => personViewOf(demand, holder, names));
+      const shown = items.map((demand) => personViewOf(demand, holder, { ...names, at }));
       return { status: 200, body: { items: shown, recordId, ...(next !== undefined && { next }) } };
     },
     getPaperDemand: async ({ params, caller, requestId, receivedAt: at }) => {

@@ -75,7 +75,11 @@ export function wholeOf(demand: PaperDemand, facts: Parameters<typeof summaryOf>
 }
 
 /** A demand as a party reads it: its own words and the answers; nothing of what other parties hold or said. */
-export function personViewOf(demand: PaperDemand, holder: Holder, { department, matter, day }: ViewNames) {
+export function personViewOf(
+  demand: PaperDemand,
+  holder: Holder,
+  { department, matter, day, at }: ViewNames & { readonly at: Date },
+) {
   const { departmentCode, matterCode, requirement, what, reason, reportedBy, explanation, history } = demand;
   const known = matter(matterCode);
   const own = partiesPlayedBy(demand, holder);
@@ -94,15 +98,15 @@ export function personViewOf(demand: PaperDemand, holder: Holder, { department, 
     ...(reason !== undefined && { reason: { code: reason, text: reasonText(reason, reportedBy) } }),
     ...(explanation !== undefined && { explanation }),
     judgement: { code: judgement, text: judgementText[textOf(demand, judgement, own)] },
-    contestable: isContestable(demand),
-    objections: history.flatMap(({ at, party, text }) =>
+    contestable: isContestable(demand, at),
+    objections: history.flatMap(({ at: then, party, text }) =>
       party !== undefined && text !== undefined && own.includes(party)
-        ? [{ at: at.toISOString(), statement: text }]
+        ? [{ at: then.toISOString(), statement: text }]
         : [],
     ),
-    answers: history.flatMap(({ step, at, text = '' }, i) =>
+    answers: history.flatMap(({ step, at: then, text = '' }, i) =>
       step === 'withdrawn' || step === 'maintained'
-        ? [{ at: at.toISOString(), outcome: step, reason: text, by: isHubs(demand, i) ? hub : office }]
+        ? [{ at: then.toISOString(), outcome: step, reason: text, by: isHubs(demand, i) ? hub : office }]
         : [],
     ),
   };

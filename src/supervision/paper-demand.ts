@@ -91,17 +91,25 @@ const objections = ({ history }: Steps): number => history.filter(({ step }) => 
 /** Whether it was ever reported or contested. */
 export const wasContested = (demand: Steps): boolean => objections(demand) > 0;
 
-/** Whether a party may contest it now: at first, and once more when the office maintains it. */
-export const isContestable = (demand: PaperDemand): boolean =>
-  demand.state === 'recorded' || (demand.state === 'maintained' && objections(demand) === 1);
+/** Whether it is the office's turn to answer an objection. */
+const awaitsOffice = ({ state }: Pick<PaperDemand, 'state'>): boolean => state === 'reported' || state === 'contested';
 
-/** The demand after an objection. Refuses `paper_demand_closed` (context.state). */
+/** Whether a party may contest it now: at first, and once more when the office maintains it or lets its deadline pass. */
+export const isContestable = (demand: PaperDemand, at: Date): boolean =>
+  demand.state === 'recorded' ||
+  (demand.state === 'maintained' && objections(demand) === 1) ||
+  (awaitsOffice(demand) && isOverdue(demand, at));
+
+/** The demand after an objection. Refuses `paper_demand_closed` (context.state; context.dueAt, until when the office has time). */
 export function contested(
   demand: PaperDemand,
   objection: Omit<PaperDemandStep, 'step' | 'officer'> & { readonly party: string },
   dueAt: Date,
 ): PaperDemand {
-  if (!isContestable(demand)) throw new Refusal('paper_demand_closed', { state: demand.state });
+  if (!isContestable(demand, objection.at)) {
+    const until = awaitsOffice(demand) && demand.dueAt !== undefined && { dueAt: demand.dueAt.toISOString() };
+    throw new Refusal('paper_demand_closed', { state: demand.state, ...until });
+  }
   const state = demand.state === 'recorded' ? 'contested' : 'escalated';
   return { ...demand, state, dueAt, history: [...demand.history, { ...objection, step: state }] };
 }
@@ -139,8 +147,7 @@ export function judgeAnswerer(demand: PaperDemand, caller: Caller): Refusal | un
       ? new Refusal('decider_must_differ', { rule: 'same_department' })
       : undefined;
   }
-  const isTurn = isOffice && (state === 'reported' || state === 'contested');
-  return isTurn ? undefined : new Refusal('paper_demand_closed', { state });
+  return isOffice && awaitsOffice(demand) ? undefined : new Refusal('paper_demand_closed', { state });
 }
 
 /** The parties (codes) that a holder plays. */

@@ -62,13 +62,16 @@ type Who = keyof typeof callers;
 interface Happens {
   readonly who: Who | 'party';
   readonly outcome: 'withdrawn' | 'maintained';
+  /** Whether it happens after every deadline that was set before. */
+  readonly isLate: boolean;
 }
 
 /** The life of a demand as the contract tells it, written as what may follow what; knows nothing of the code. */
-function expectedOf(state: PaperDemandState, round: number, event: Happens) {
+function expectedOf(state: PaperDemandState, round: number, event: Happens, isOverdueNow: boolean) {
   const refused = (code: string) => ({ code });
   if (event.who === 'party') {
-    const open = `${state} ${round}` === 'recorded 0' || `${state} ${round}` === 'maintained 1';
+    const isIgnored = isOverdueNow && ['reported', 'contested'].includes(state);
+    const open = isIgnored || ['recorded 0', 'maintained 1'].includes(`${state} ${round}`);
     return open ? { state: round === 0 ? 'contested' : 'escalated' } : refused('paper_demand_closed');
   }
   if (['other', 'auditor', 'portal'].includes(event.who)) return refused('paper_demand_unknown');
@@ -77,11 +80,13 @@ function expectedOf(state: PaperDemandState, round: number, event: Happens) {
   return turns.includes(`${state} ${event.who}`) ? { state: event.outcome } : refused('paper_demand_closed');
 }
 
+const wait = 1_000_000;
 /** The same as the code has it. */
-function after(demand: PaperDemand, event: Happens): PaperDemand | Refusal {
+function after(demand: PaperDemand, event: Happens, now: Date): PaperDemand | Refusal {
   try {
-    const by = { at, departmentCode: 'd', clientId: 'c' };
-    if (event.who === 'party') return contested(demand, { ...by, party: 'guardian', text: 'no' }, at);
+    const by = { at: now, departmentCode: 'd', clientId: 'c' };
+    const dueAt = new Date(now.getTime() + wait);
+    if (event.who === 'party') return contested(demand, { ...by, party: 'guardian', text: 'no' }, dueAt);
     return judgeAnswerer(demand, callers[event.who]) ?? answered(demand, { ...by, step: event.outcome });
   } catch (error) {
     return error as Refusal;
@@ -92,23 +97,34 @@ await t.test('a demand is contested at most twice, and the office has the first 
   const event = fc.record({
     who: fc.constantFrom(...(Object.keys(callers) as Who[]), 'party', 'party', 'office', 'hub'),
     outcome: fc.constantFrom('withdrawn', 'maintained', 'maintained'),
+    isLate: fc.constantFrom(false, false, true),
   }) as fc.Arbitrary<Happens>;
   const reached = new Map<string, number>();
+  let ignored = 0;
   fc.assert(
     fc.property(fc.boolean(), fc.array(event, { maxLength: 14 }), (isReport, events) => {
       const begun = isReport ? 'reported' : 'recorded';
       let demand = demandIn({
         state: begun,
+        dueAt: new Date(at.getTime() + wait),
         history: [{ step: begun, at, departmentCode: 'office', clientId: 'desk' }],
       });
       let round = isReport ? 1 : 0;
+      let now = at;
+      let late = 0;
       for (const each of events) {
-        const wanted = expectedOf(demand.state, round, each);
-        const next = after(demand, each);
+        now = new Date(now.getTime() + (each.isLate ? wait : 1));
+        late += Number(each.isLate);
+        const wanted = expectedOf(demand.state, round, each, late > 0);
+        const next = after(demand, each, now);
         const got = 'code' in next ? { code: next.code } : { state: next.state };
         if (JSON.stringify(got) !== JSON.stringify(wanted)) return false;
         if ('code' in next) continue;
-        if (each.who === 'party') round += 1;
+        if (each.who === 'party') {
+          round += 1;
+          late = 0;
+          ignored += Number(['reported', 'contested'].includes(demand.state));
+        }
         demand = next;
         reached.set(demand.state, (reached.get(demand.state) ?? 0) + 1);
       }
@@ -118,7 +134,8 @@ await t.test('a demand is contested at most twice, and the office has the first 
     options,
   );
   t.ok(['contested', 'escalated', 'withdrawn', 'maintained'].every((state) => (reached.get(state) ?? 0) > 100));
-  t.equal(isContestable(demandIn({ state: 'withdrawn' })), false, 'nothing is left to contest');
+  t.ok(ignored > 100, `${ignored} were contested again because the office let its deadline pass`);
+  t.equal(isContestable(demandIn({ state: 'withdrawn' }), at), false, 'nothing is left to contest');
 });
 
 const judgements: readonly Judgement[] = [
@@ -176,7 +193,7 @@ await t.test(
       ],
     });
     const facts = { at, day: () => '2026-11-23', withJudgement: false };
-    const names = { department: () => undefined, matter: () => undefined, day: facts.day };
+    const names = { department: () => undefined, matter: () => undefined, day: facts.day, at };
     const views = [
       summaryOf(demand, facts),
       wholeOf(demand, facts),
@@ -306,7 +323,7 @@ await t.test('what is described is the requirement of that name, perhaps one tha
 });
 
 await t.test('the person reads on what it rests that the matter does not ask for it', (t) => {
-  const names = { department: () => undefined, matter: () => undefined, day: () => '2026-11-23' };
+  const names = { department: () => undefined, matter: () => undefined, day: () => '2026-11-23', at };
   const outside = { judged: { judgement: 'outside_matter', of: [] }, what: 'a letter', requirement: undefined };
   const textFor = (rest: object, n = 1): string =>
     personViewOf(demandIn({ ...outside, ...rest } as object), person(n), names).judgement.text.en;

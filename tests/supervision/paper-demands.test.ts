@@ -464,7 +464,7 @@ await t.test('contested, answered, contested again, decided by the hub, and over
   const again = await contest(id, holder);
   t.match(
     [again.status, codeOf(again), (again.body as Problem).context],
-    [409, 'paper_demand_closed', { state: 'contested' }],
+    [409, 'paper_demand_closed', { state: 'contested', dueAt: first.dueAt }],
   );
   for (const [who, code] of [
     [world.client('housing-allocation'), 'paper_demand_unknown'],
@@ -585,6 +585,37 @@ const dueIn = (paperDemandId: string, days: number): Promise<void> =>
     if (found === undefined) throw new Error('no such demand');
     await updatePaperDemand(trx, deps, { ...found, dueAt: new Date(Date.now() + days * day) });
   });
+
+await t.test('an office that does not answer blocks nobody: after the deadline the hub decides', async (t) => {
+  const holder = holderOf(somebody());
+  const parties = { guardian: holder };
+  const ignored = [
+    (await report({ parties, holder })).paperDemandId,
+    (await record({ parties, requirement: 'vaccination' })).paperDemandId,
+  ];
+  await expectAnswer(contest(ignored[1] ?? '', holder), 200);
+  for (const id of ignored) {
+    t.match((await contest(id, holder)).body, { code: 'paper_demand_closed', context: { dueAt: /T16:00:00/ } });
+    t.match(
+      (await search(holder)).find(({ paperDemandId }) => paperDemandId === id),
+      { contestable: false },
+    );
+    await dueIn(id, -1);
+    t.match(
+      (await search(holder)).find(({ paperDemandId }) => paperDemandId === id),
+      { contestable: true },
+    );
+    const { state, dueAt = '' } = await expectAnswer<Receipt>(contest(id, holder), 200);
+    t.equal(state, 'escalated');
+    t.ok(Date.parse(dueAt) > Date.now(), 'with a deadline of its own');
+    t.equal(codeOf(await answer(id)), 'paper_demand_closed', 'the office has lost its turn');
+    await dueIn(id, -1);
+    t.equal(codeOf(await contest(id, holder)), 'paper_demand_closed', 'the hub is late, and there is nobody above it');
+    t.match(await expectAnswer(answer(id, admin), 200), { state: 'maintained' });
+    t.equal(codeOf(await contest(id, holder)), 'paper_demand_closed', 'final');
+  }
+  t.match(await search(holder), [{ answers: [{ by: 'hub' }] }, { answers: [{ by: 'hub' }] }]);
+});
 
 interface Counts {
   readonly departmentCode: string;
