@@ -129,6 +129,7 @@ export const refusalCodes = [
   // paper demands
   'requirement_unknown',
   'paper_demand_unknown',
+  'paper_demand_exists',
   'paper_demand_closed',
   // erasure of records
   'erasure_unknown',

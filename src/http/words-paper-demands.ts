@@ -23,6 +23,18 @@ export const paperDemandsWords = {
     },
     next: { en: 'Take the id from the list or the search.', zh: '请从列表或查询结果中选取编号。' },
   },
+  paper_demand_exists: {
+    status: 409,
+    title: { en: 'Demand for paper already on file', zh: '该纸质材料要求已登记在案' },
+    detail: {
+      en: 'The same demand of the same office stands on file already: context.paperDemandId.',
+      zh: '同一部门的同一材料要求已登记在案，编号见 context.paperDemandId。',
+    },
+    next: {
+      en: 'A portal contests that one for the person; an office need not record it again.',
+      zh: '门户请代当事人对该记录提出异议；办理部门无须重复登记。',
+    },
+  },
   paper_demand_closed: {
     status: 409,
     title: { en: 'Demand for paper not open to this', zh: '该纸质材料要求当前不能这样处理' },

@@ -5,7 +5,7 @@ import type { Call } from '../ids.ts';
 import type { AnyPaperDemand } from './forgetting.ts';
 import { isDeviation, isOverdue, seesEveryDemand, wasContested } from './paper-demand.ts';
 import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
-import { listPaperDemandRows } from './paper-demand-store.ts';
+import { listPaperDemandRows, type PaperDemandFilter } from './paper-demand-store.ts';
 
 export interface CountPaperDemandsDeps extends PaperDemandStoreDeps {
   readonly db: Pick<Database, 'kysely'>;
@@ -42,8 +42,9 @@ const maxDays = 366;
 const readAtOnce = 1_000;
 
 /**
- * Counts the caller's view of the demands by department; of this month so far where no range is given. Every row is
- * opened: what was written past the hub does not count, and what was forgotten counts as before.
+ * Counts the caller's view of the demands by department; of this month so far where no range is given. For who sees all of them, what was
+ * reported and then recorded counts once, as reported. Every row is opened: what was written past the hub does not count, and what was
+ * forgotten counts as before.
  * Refuses `range_invalid` and `range_too_long` (context.maxDays).
  */
 export async function countPaperDemands(
@@ -56,25 +57,37 @@ export async function countPaperDemands(
   const recorded = instantsOf(deps, range);
   const seesAll = seesEveryDemand(caller);
   const byDepartment = new Map<string, Counting>();
-  for (let after: string | undefined; ; ) {
-    const { items, next } = await listPaperDemandRows(deps.db.kysely, deps, {
-      recorded,
-      limit: readAtOnce,
-      ...(!seesAll && { departmentCode: caller.department }),
-      ...(after !== undefined && { after }),
-    });
-    for (const demand of items) {
-      const counting = byDepartment.get(demand.departmentCode) ?? newCounting();
-      byDepartment.set(demand.departmentCode, counting);
-      count(counting, demand, at);
-    }
-    if (next === undefined) break;
-    after = next;
+  const tally = (demand: AnyPaperDemand): void => {
+    const counting = byDepartment.get(demand.departmentCode) ?? newCounting();
+    byDepartment.set(demand.departmentCode, counting);
+    count(counting, demand, at);
+  };
+  const reports = new Set<string>();
+  const repeats: AnyPaperDemand[] = [];
+  for await (const demand of demandsIn(deps, { recorded, ...(!seesAll && { departmentCode: caller.department }) })) {
+    if (demand.reportedBy === 'portal') reports.add(demand.paperDemandId);
+    // An office could otherwise read off its total whether a person had complained of it.
+    if (seesAll && demand.sameAs !== undefined) repeats.push(demand);
+    else tally(demand);
   }
+  for (const demand of repeats) if (!reports.has(demand.sameAs ?? '')) tally(demand);
   const items = [...byDepartment]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([departmentCode, counting]) => countsOf(departmentCode, counting, seesAll));
   return { ...range, items };
+}
+
+async function* demandsIn(
+  deps: CountPaperDemandsDeps,
+  filter: Pick<PaperDemandFilter, 'recorded' | 'departmentCode'>,
+): AsyncGenerator<AnyPaperDemand> {
+  for (let after: string | undefined; ; ) {
+    const page = { ...filter, limit: readAtOnce, ...(after !== undefined && { after }) };
+    const { items, next } = await listPaperDemandRows(deps.db.kysely, deps, page);
+    yield* items;
+    if (next === undefined) return;
+    after = next;
+  }
 }
 
 function instantsOf({ startOfDay }: CountPaperDemandsDeps, { from, until }: DayRange): { from: Date; until: Date } {

@@ -22,7 +22,15 @@ export interface ForgottenFeedback
 export interface ForgottenPaperDemand
   extends Pick<
     PaperDemand,
-    'paperDemandId' | 'departmentCode' | 'clientId' | 'reason' | 'state' | 'createdAt' | 'dueAt'
+    | 'paperDemandId'
+    | 'departmentCode'
+    | 'clientId'
+    | 'reportedBy'
+    | 'sameAs'
+    | 'reason'
+    | 'state'
+    | 'createdAt'
+    | 'dueAt'
   > {
   readonly forgottenAt: Date;
   readonly judged: Pick<PaperDemand['judged'], 'judgement'>;
@@ -75,11 +83,25 @@ export function forgottenFeedback(feedback: Feedback, forgottenAt: Date): Forgot
 
 /** A settled demand without whom it concerns and what was said. Whose certificates the judgement rests on goes too. */
 export function forgottenPaperDemand(demand: PaperDemand, forgottenAt: Date): ForgottenPaperDemand {
-  const { paperDemandId, departmentCode, clientId, reason, state, createdAt, dueAt, judged, history } = demand;
+  const {
+    paperDemandId,
+    departmentCode,
+    clientId,
+    reportedBy,
+    sameAs,
+    reason,
+    state,
+    createdAt,
+    dueAt,
+    judged,
+    history,
+  } = demand;
   return {
     paperDemandId,
     departmentCode,
     clientId,
+    reportedBy,
+    ...(sameAs !== undefined && { sameAs }),
     ...(reason !== undefined && { reason }),
     state,
     createdAt,

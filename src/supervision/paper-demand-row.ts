@@ -89,9 +89,11 @@ export function fromPaperDemandRow({ keys, tampered }: PaperDemandStoreDeps, row
     history: history.map((step) => ({ ...step, at: new Date(step.at) })),
   };
   if (row.forgotten_at !== null) {
-    const { reason, judged } = said;
+    const { reportedBy, sameAs, reason, judged } = said;
     return {
       ...columns,
+      reportedBy,
+      ...(sameAs !== undefined && { sameAs }),
       ...(reason !== undefined && { reason }),
       judged,
       forgottenAt: row.forgotten_at,

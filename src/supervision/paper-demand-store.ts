@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Tables } from '../db/tables.ts';
 import type { Holder } from '../verification/identifiers.ts';
 import { type AnyPaperDemand, type ForgottenRows, forgottenPaperDemand, type SettledRows } from './forgetting.ts';
@@ -36,6 +36,19 @@ export const partyKeys = (
   { holderKey }: Pick<PaperDemandKeys, 'holderKey'>,
   { parties }: Pick<PaperDemand, 'parties'>,
 ): readonly Buffer[] => distinct(Object.values(parties).map(({ type, number }) => holderKey(type, number)));
+
+/** Until the transaction ends nobody else puts a demand on file that concerns one of these parties; in one order, so that none wait for each other. */
+export async function holdParties(
+  trx: Transaction<Tables>,
+  { keys }: PaperDemandStoreDeps,
+  demand: Pick<PaperDemand, 'parties'>,
+): Promise<void> {
+  for (const name of partyKeys(keys, demand)
+    .map((key) => key.toString('hex'))
+    .toSorted()) {
+    await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 9))`.execute(trx);
+  }
+}
 
 /** Puts a demand on file, and under each of its parties. */
 export async function insertPaperDemand(

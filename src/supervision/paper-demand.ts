@@ -61,6 +61,8 @@ export interface PaperDemand {
   readonly explanation?: string;
   readonly judged: Judged;
   readonly state: PaperDemandState;
+  /** The report of a portal that an office's record repeats; never told to the office. */
+  readonly sameAs?: string;
   readonly createdAt: Date;
   /** When the answer that somebody waits for, or waited for last, is late. */
   readonly dueAt?: Date;

@@ -2,6 +2,7 @@ import type { RecordIn } from '../audit/record.ts';
 import { isRetired } from '../catalogue/certificate-type.ts';
 import type { Matter, MatterRequirement } from '../catalogue/matter.ts';
 import type { MattersView } from '../catalogue/matters.ts';
+import { addDays } from '../certificates/city-day.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import { type Call, newId } from '../ids.ts';
@@ -11,6 +12,7 @@ import { officeOf, type PaperDemandInput, partyOfPerson, requirementOf, type Typ
 import { type CouldSupply, judgePaperDemand } from './paper-demand-judge.ts';
 import { checkedParties, missingParty } from './paper-demand-parties.ts';
 import { paperDemandEntry } from './paper-demand-record.ts';
+import { notRepeated, sameForDays } from './paper-demand-repeated.ts';
 import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
 import { insertPaperDemand } from './paper-demand-store.ts';
 
@@ -22,6 +24,9 @@ export interface RecordPaperDemandDeps extends PaperDemandStoreDeps, TypeNames {
   /** Enabled systems of a department that may look up certificates. */
   readonly consumersOf: (departmentCode: string) => Promise<readonly string[]>;
   readonly couldSupply: CouldSupply;
+  /** Calendar day of the city, yyyy-mm-dd, and its first instant. */
+  readonly day: (at: Date) => string;
+  readonly startOfDay: (day: string) => Date;
   /** When an answer that somebody begins to wait for at that moment is late. */
   readonly dueAfter: (at: Date) => Date;
 }
@@ -30,7 +35,8 @@ export interface RecordPaperDemandDeps extends PaperDemandStoreDeps, TypeNames {
  * Puts on file that an office asked for paper: by the office itself, or reported by a portal, and then the office has to answer. Judged
  * before the transaction; who records it learns nothing of that, and is answered and refused the same whatever certificates there are.
  * @throws Refusal `contract_violation` (a part that an office or a portal has to send, or must not), `wrong_department`, `department_unknown`,
- * `requirement_unknown`, `party_missing`, `parties_equal` and what is wrong with a holder
+ * @throws Refusal `contract_violation` (a part that an office or a portal has to send, or must not), `wrong_department`, `department_unknown`,
+ * `requirement_unknown`, `paper_demand_exists` (context.paperDemandId), `party_missing`, `parties_equal` and what is wrong with a holder
  */
 export async function recordPaperDemand(
   deps: RecordPaperDemandDeps,
@@ -44,7 +50,9 @@ export async function recordPaperDemand(
     { caller, operation: 'recordPaperDemand', idempotencyKey, content },
     {
       prepare: () => prepare(deps, input, call),
-      apply: async (trx, demand) => {
+      apply: async (trx, prepared) => {
+        const since = deps.startOfDay(addDays(deps.day(call.at), -sameForDays));
+        const demand = await notRepeated(trx, deps, prepared, since);
         await insertPaperDemand(trx, deps, demand);
         const { officer } = input;
         const { requirement, what, reason, explanation, reportedBy, judged, history } = demand;

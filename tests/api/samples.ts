@@ -431,11 +431,13 @@ export const newPaperDemand = (overrides: Record<string, unknown> = {}): Record<
   explanation: 'nothing was found',
   ...overrides,
 });
-/** The same as the guardian tells the portal. */
+/** Something else each time, as the guardian tells the portal. */
 export const newPaperReport = (overrides: Record<string, unknown> = {}): Record<string, unknown> => {
-  const { officer: _o, caseNumber: _c, ...rest } = newPaperDemand();
+  const { officer: _o, caseNumber, ...rest } = newPaperDemand();
   return {
     ...rest,
+    requirement: undefined,
+    what: `letter ${String(caseNumber)}`,
     departmentCode: education,
     holder: cardHolder,
     statement: 'they wanted a copy of my card',

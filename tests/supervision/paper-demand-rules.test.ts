@@ -19,6 +19,7 @@ import {
 } from '../../src/supervision/paper-demand.ts';
 import { judgePaperDemand } from '../../src/supervision/paper-demand-judge.ts';
 import { missingParty } from '../../src/supervision/paper-demand-parties.ts';
+import { isSameDemand, isSameRecord } from '../../src/supervision/paper-demand-repeated.ts';
 import { personViewOf, summaryOf, wholeOf } from '../../src/supervision/paper-demand-view.ts';
 import { whatIsMeant } from '../../src/supervision/paper-demand-what.ts';
 import { judgementText, reasonText } from '../../src/supervision/paper-demand-words.ts';
@@ -341,6 +342,28 @@ await t.test('the person reads on what it rests that the matter does not ask for
   t.match(textFor({ requirement: 'proof' }), /retired/);
   const { reason: _none, ...silent } = demandIn({ reportedBy: 'portal' });
   t.notOk('reason' in personViewOf(silent, person(1), names), 'no sentence about a reason that nobody named');
+  t.end();
+});
+
+await t.test('when two demands are one', (t) => {
+  const is = (other: Partial<PaperDemand>, one: Partial<PaperDemand> = {}) => {
+    const pair = [demandIn(one), demandIn(other)] as const;
+    return [isSameDemand(...pair), isSameRecord(...pair)];
+  };
+  const { requirement: _none, ...worded } = demandIn({ what: 'A letter' });
+  t.strictSame(is({}), [true, true]);
+  t.strictSame(is({ state: 'withdrawn' }), [false, false], 'what was withdrawn can be demanded anew');
+  for (const state of ['reported', 'maintained'] as const) t.strictSame(is({ state }), [true, true], state);
+  for (const other of [{ departmentCode: 'd' }, { matterCode: 'x' }, { requirement: 'other' }]) {
+    t.strictSame(is(other), [false, false], JSON.stringify(Object.keys(other)));
+  }
+  t.strictSame(is({ caseNumber: 'CASE-2' }), [true, false]);
+  t.strictSame(is({ reportedBy: 'portal' }), [true, false]);
+  t.strictSame(is({ parties: { guardian: person(1) } }), [true, false], 'somebody was left out');
+  t.strictSame(is({ parties: { child: person(2), guardian: person(1) } }), [true, true], 'in any order');
+  t.strictSame(is({ parties: { guardian: person(1), child: person(3) } }), [false, false], 'another child');
+  const same = (what: string) => isSameDemand(worded, { ...worded, what });
+  t.strictSame([same('a  LETTER.'), same('another letter'), isSameDemand(worded, demandIn())], [true, false, false]);
   t.end();
 });
 

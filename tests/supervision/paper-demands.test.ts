@@ -78,8 +78,10 @@ const change = (identifier: string, action: object) =>
 
 const record = (overrides: Record<string, unknown> = {}, client: ApiClient = school): Promise<Receipt> =>
   expectAnswer<Receipt>(client.post(demands, newPaperDemand(overrides)), 201);
+const reportOf = (overrides: Record<string, unknown> = {}): Record<string, unknown> =>
+  newPaperReport({ requirement: 'identity', what: undefined, ...overrides });
 const report = (overrides: Record<string, unknown> = {}): Promise<Receipt> =>
-  expectAnswer<Receipt>(portal.post(demands, newPaperReport(overrides)), 201);
+  expectAnswer<Receipt>(portal.post(demands, reportOf(overrides)), 201);
 const contest = (id: string, holder: Holder, client = portal): Promise<Reply> =>
   client.post(`${demands}/${id}/contests`, { holder, statement: 'you have it' });
 const answer = (id: string, client = school, body: object = {}): Promise<Reply> =>
@@ -126,8 +128,10 @@ await t.test('judged on real certificates, as the starter matter of school enrol
   t.equal(await judgementOf(await identity()), 'could_supply', 'a ticket it could have issued');
   const { clientId: _school, ...other } = { clientId: '', parties: { guardian: holderOf(guardian) } };
   t.equal(await judgementOf(await record(other, secondSchool)), 'could_supply_with_grant', 'another system, no grant');
+  const reporter = somebody([1985, 1992]);
+  await put(cardOf(reporter).body);
   t.equal(
-    await judgementOf(await report({ ...other, holder: holderOf(guardian) })),
+    await judgementOf(await report({ parties: { guardian: holderOf(reporter) }, holder: holderOf(reporter) })),
     'could_supply',
     'of a report any system of the office counts',
   );
@@ -147,8 +151,8 @@ await t.test('judged on real certificates, as the starter matter of school enrol
     await judgementOf(
       await report({
         requirement: 'guardianship',
-        parties: { guardian: holderOf(guardian) },
-        holder: holderOf(guardian),
+        parties: { guardian: holderOf(reporter) },
+        holder: holderOf(reporter),
       }),
     ),
     'not_judged',
@@ -498,7 +502,7 @@ await t.test('contested, answered, contested again, decided by the hub, and over
       answers: [{ by: 'office' }, { by: 'hub', reason: 'the law says so' }],
     },
   ]);
-  const reported = await report({ parties: { guardian: holder }, holder });
+  const reported = await report({ requirement: 'vaccination', parties: { guardian: holder }, holder });
   t.match(reported, { state: 'reported', dueAt: /T16:00:00\.000Z$/ });
   t.match(await expectAnswer(answer(reported.paperDemandId, school, { outcome: 'withdrawn' }), 200), {
     state: 'withdrawn',
@@ -708,6 +712,87 @@ await t.test('counted per department; an office cannot read a judgement off its 
   t.match(await countsFor(admin, ''), [{ departmentCode: education }], 'this month so far');
 });
 
+const repeated = ({ status, body }: Reply): unknown => {
+  const { code, context } = body as Problem;
+  return [status, code, context?.['paperDemandId']];
+};
+
+await t.test('a demand stands on file once: what is there already is contested, not reported anew', async (t) => {
+  for (const isRecorded of [false, true]) {
+    const holder = holderOf(somebody());
+    const parties = { guardian: holder };
+    const recorded = isRecorded ? await record({ parties }) : undefined;
+    const replies = await Promise.all(
+      Array.from({ length: 10 }, (_, i) =>
+        (i % 2 === 0 ? portal : otherPortal).post(demands, reportOf({ parties, holder })),
+      ),
+    );
+    const won = replies.filter(({ status }) => status === 201);
+    t.equal(won.length, isRecorded ? 0 : 1, 'ten at once');
+    const { paperDemandId } = recorded ?? (won[0]?.body as Receipt);
+    for (const reply of replies)
+      if (reply !== won[0]) t.strictSame(repeated(reply), [409, 'paper_demand_exists', paperDemandId]);
+    t.equal((await search(holder)).length, 1);
+  }
+  const [holder, child, sibling] = [holderOf(somebody()), holderOf(somebody()), holderOf(somebody())];
+  const parties = { guardian: holder, child };
+  const age = { requirement: 'age', parties, holder };
+  const { paperDemandId: id } = await report(age);
+  const again = (overrides: object = {}) => portal.post(demands, reportOf({ ...age, ...overrides }));
+  const seen = [409, 'paper_demand_exists', id];
+  t.strictSame(repeated(await again({ parties: { guardian: holder } })), seen, 'somebody left out');
+  t.strictSame(repeated(await again({ requirement: undefined, what: 'Six years of age' })), seen, 'by its name');
+  t.strictSame(repeated(await again({ holder: child })), seen, 'by another party');
+  t.equal(
+    (await again({ parties: { guardian: holder, child: sibling } })).status,
+    201,
+    'of another child it is another',
+  );
+  t.equal(
+    (await again({ parties: { guardian: sibling }, holder: sibling })).status,
+    201,
+    'who is no party learns nothing',
+  );
+  for (const who of [school, admin]) {
+    if (who === admin) await expectAnswer(contest(id, holder), 200);
+    await expectAnswer(answer(id, who), 200);
+    t.strictSame(repeated(await again()), seen, 'maintained, and at last by the hub');
+  }
+  const thing = { requirement: undefined, what: 'Letter of the school', parties, holder };
+  const { paperDemandId: letter } = await report(thing);
+  t.strictSame(repeated(await again({ ...thing, what: 'letter of the school.' })), [
+    409,
+    'paper_demand_exists',
+    letter,
+  ]);
+  await expectAnswer(answer(letter, school, { outcome: 'withdrawn' }), 200);
+  t.equal((await again(thing)).status, 201, 'withdrawn and demanded again');
+});
+
+await t.test('an office is refused its own record again, and learns nothing of a report', async (t) => {
+  const totals = async () => {
+    const of = (items: Counts[]) => items.find(({ departmentCode }) => departmentCode === education)?.total ?? 0;
+    return [of(await countsFor(auditor)), of(await countsFor(school))] as const;
+  };
+  const holder = holderOf(somebody());
+  const parties = { guardian: holder };
+  const before = await totals();
+  await report({ parties, holder });
+  const body = newPaperDemand({ parties });
+  const [one, other] = await Promise.all([school.post(demands, body), secondSchool.post(demands, body)]);
+  const [won, lost] = one.status === 201 ? [one, other] : [other, one];
+  const { paperDemandId } = won.body as Receipt;
+  t.equal(won.status, 201);
+  t.strictSame(repeated(lost), [409, 'paper_demand_exists', paperDemandId], 'two of its systems at once');
+  const unreported = await record({ parties: { guardian: holderOf(somebody()) } });
+  t.strictSame(Object.keys(won.body as object), Object.keys(unreported), 'told the same as where nobody reported');
+  const after = await totals();
+  t.equal(after[0] - before[0], 2, 'the report and its record are one demand');
+  t.equal(after[1] - before[1], 3, 'to the office they are two: its total would tell who reported');
+  t.equal((await school.post(demands, { ...body, caseNumber: 'CASE-OTHER' })).status, 201, 'another case');
+  t.equal((await school.post(demands, { ...body, requirement: 'residence' })).status, 201, 'another proof');
+});
+
 const isReported = (from: number, table: string): boolean =>
   hub.logLines.slice(from).some((line) => line.includes('past the hub') && line.includes(table));
 const selfCheck = async (): Promise<string[]> => {
@@ -846,7 +931,7 @@ await t.test('bad demands are refused, on record, and nothing is kept of them', 
     '/parties/*/number',
   ]);
   const wrongReport = (what: string, overrides: Record<string, unknown>, expected: Expected) => {
-    const bad: Bad = { operationId: 'recordPaperDemand', as: 'citizen-portal', body: newPaperReport(overrides) };
+    const bad: Bad = { operationId: 'recordPaperDemand', as: 'citizen-portal', body: reportOf(overrides) };
     return refuses(t, what, bad, expected);
   };
   await wrongReport('an office that is not there', { departmentCode: '11999900900000003B' }, [

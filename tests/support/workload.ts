@@ -335,17 +335,18 @@ const demand = async (clients: Clients, n: number): Promise<string> => {
 };
 
 const guardianOf = (n: number) => ({ type: '111', number: people(n)[0].idNumber });
-const paperDemand = (n: number, why = 'certificate_missing') => ({
+const paperDemand = (n: number, why = 'certificate_missing', caseNumber = `BJ-${n}`) => ({
   matterCode: 'school-enrolment',
   requirement: 'guardianship',
-  caseNumber: `BJ-${n}`,
+  caseNumber,
   officer: clerk,
   parties: { guardian: guardianOf(n), child: { type: '111', number: people(n)[1].idNumber } },
   reason: why,
 });
 /** The address of a demand for paper that the school made. */
-const paperDemanded = async (clients: Clients, n: number): Promise<string> => {
-  const recorded = clients('school-enrolment').post('/v1/paper-demands', paperDemand(n));
+const paperDemanded = async (clients: Clients, n: number, why: string): Promise<string> => {
+  const body = paperDemand(n, undefined, `BJ-${n}-${why}`);
+  const recorded = clients('school-enrolment').post('/v1/paper-demands', body);
   return `/v1/paper-demands/${(await expectAnswer<{ paperDemandId: string }>(recorded, 201)).paperDemandId}`;
 };
 
@@ -609,7 +610,7 @@ export const writeKinds: readonly WriteKind[] = [
     rows: isOne,
     prepare: async (clients, n) => {
       const holder = guardianOf(n);
-      const path = `${await paperDemanded(clients, n)}/contests`;
+      const path = `${await paperDemanded(clients, n, 'contest')}/contests`;
       return post(path, { holder, statement: '平台上就有' }, { holder, statement: '另一理由' });
     },
   },
@@ -619,7 +620,7 @@ export const writeKinds: readonly WriteKind[] = [
     status: 200,
     rows: isOne,
     prepare: async (clients, n) => {
-      const path = await paperDemanded(clients, n);
+      const path = await paperDemanded(clients, n, 'answer');
       const statement = { holder: guardianOf(n), statement: '平台上就有' };
       await expectAnswer(clients('citizen-portal').post(`${path}/contests`, statement), 200);
       const answer = { outcome: 'maintained', ...reason, officer: clerk };
