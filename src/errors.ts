@@ -56,6 +56,7 @@ export const refusalCodes = [
   'certificate_type_retired',
   'draft_unknown',
   'draft_outdated',
+  'draft_unchanged',
   'hub_must_publish',
   'change_breaks',
   'catalogue_invalid',

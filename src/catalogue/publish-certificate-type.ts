@@ -21,8 +21,8 @@ interface EndingDraft {
 /**
  * Makes a draft the next version of its type. Grantors of the owner department may, and administrators.
  * @throws Refusal `draft_unknown`, `draft_outdated` when it was replaced or the type has got another version since, `wrong_department`
- * when it would hand the type over, `hub_must_publish` when a grantor would take a decision from the hub or the province, `change_breaks`, `certificate_type_exists` when it says nothing new, and what
- * `checkDefinition` throws.
+ * when it would hand the type over, `hub_must_publish` when a grantor would take a decision from the hub or the province, `change_breaks`,
+ * `draft_unchanged` when it says nothing new, and what `checkDefinition` throws.
  */
 export function publishCertificateType(
   deps: ChangeTypeDeps,
@@ -50,7 +50,7 @@ export function publishCertificateType(
         const detail = { draftId, ...note };
         const next = { definition, note };
         const type = await changeType(trx, deps, { standing, next, at, action, call, detail });
-        if (type === undefined) throw new Refusal('certificate_type_exists');
+        if (type === undefined) throw new Refusal('draft_unchanged');
         await closeDraft(trx, deps, { ...draft, state: 'published' });
         return { status: 201, body: typeBody(type, standing.matters) };
       },

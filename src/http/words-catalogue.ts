@@ -44,6 +44,18 @@ export const catalogueWords = {
       zh: '请查看最新版本，重新保存草稿后再发布。',
     },
   },
+  draft_unchanged: {
+    status: 409,
+    title: { en: 'Draft says nothing new', zh: '草稿无变更内容' },
+    detail: {
+      en: 'The newest version of the type says the same already.',
+      zh: '该类型的最新版本内容与草稿相同。',
+    },
+    next: {
+      en: 'Nothing is left to do; nothing was changed. Discard the draft, or save another one.',
+      zh: '无需再发布；本次未作变更。请放弃该草稿，或另存草稿。',
+    },
+  },
   change_breaks: {
     status: 409,
     title: { en: 'Change would break matters or grants', zh: '变更将影响现有事项或授权' },

@@ -207,13 +207,10 @@ export const registryWords = {
     status: 409,
     title: { en: 'Certificate type already registered', zh: '证照类型已登记' },
     detail: {
-      en: 'This version of the certificate type is registered already, or another request registered it at the same time.',
-      zh: '该证照类型的此版本已经登记，或被同时提交的请求抢先登记。',
+      en: 'The newest version of this certificate type says the same already.',
+      zh: '该证照类型的最新版本内容与此相同。',
     },
-    next: {
-      en: 'Read the type; register again if your definition must become the next version.',
-      zh: '请先查询该类型；如确需新版本，请重新登记。',
-    },
+    next: { en: 'Nothing is left to do; nothing was changed.', zh: '无需再登记；本次未作变更。' },
   },
   certificate_type_invalid: {
     status: 422,

@@ -246,7 +246,7 @@ await t.test('departments keep to themselves; an administrator hands a type over
   const still = await refusing(world);
   await still(t, 'nothing new', { operationId: 'publishCertificateType', as: 'psb-grants', params, body: {} }, [
     409,
-    'certificate_type_exists',
+    'draft_unchanged',
   ]);
   const versions = {
     operationId: 'listCertificateTypeVersions',
