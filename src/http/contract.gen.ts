@@ -3987,6 +3987,16 @@ export interface components {
     parameters: {
         /** @description Continue after this cursor (`next` of the page before). */
         After: string;
+        /** @description Continue after this cursor (`next` of the page before), the code of a certificate type. */
+        AfterType: components["schemas"]["CertificateTypeCode"];
+        /** @description Continue after this cursor (`next` of the page before), the code of a matter. */
+        AfterMatter: components["schemas"]["MatterCode"];
+        /** @description Continue after this cursor (`next` of the page before), a matter and one of its requirements. */
+        AfterProof: string;
+        /** @description Continue after this cursor (`next` of the page before), the id of a demand. */
+        AfterDemand: string;
+        /** @description Continue after this cursor (`next` of the page before), the id of a gap. */
+        AfterGap: string;
         /** @description At most this many entries (default 50). */
         Limit: number;
         /** @description A fresh random value per intended effect. A retry with the same key and body gets the same answer for 7 days; with another body a conflict. */
@@ -4531,8 +4541,8 @@ export interface operations {
                 matterCode?: components["parameters"]["TypeMatter"];
                 /** @description Only what is published, or only what is retired. */
                 state?: components["parameters"]["CatalogueState"];
-                /** @description Continue after this cursor (`next` of the page before). */
-                after?: components["parameters"]["After"];
+                /** @description Continue after this cursor (`next` of the page before), the code of a certificate type. */
+                after?: components["parameters"]["AfterType"];
                 /** @description At most this many entries (default 50). */
                 limit?: components["parameters"]["Limit"];
             };
@@ -5611,8 +5621,8 @@ export interface operations {
                 certificateTypeCode?: components["parameters"]["MatterType"];
                 /** @description Only what is published, or only what is retired. */
                 state?: components["parameters"]["CatalogueState"];
-                /** @description Continue after this cursor (`next` of the page before). */
-                after?: components["parameters"]["After"];
+                /** @description Continue after this cursor (`next` of the page before), the code of a matter. */
+                after?: components["parameters"]["AfterMatter"];
                 /** @description At most this many entries (default 50). */
                 limit?: components["parameters"]["Limit"];
             };
@@ -5747,8 +5757,8 @@ export interface operations {
             query?: {
                 /** @description Only matters of this department. */
                 departmentCode?: components["parameters"]["MatterDepartment"];
-                /** @description Continue after this cursor (`next` of the page before). */
-                after?: components["parameters"]["After"];
+                /** @description Continue after this cursor (`next` of the page before), a matter and one of its requirements. */
+                after?: components["parameters"]["AfterProof"];
                 /** @description At most this many entries (default 50). */
                 limit?: components["parameters"]["Limit"];
             };
@@ -5781,8 +5791,8 @@ export interface operations {
                 state?: components["parameters"]["DemandState"];
                 /** @description Only demands of registered matters, or only declared ones. */
                 origin?: components["parameters"]["DemandOrigin"];
-                /** @description Continue after this cursor (`next` of the page before). */
-                after?: components["parameters"]["After"];
+                /** @description Continue after this cursor (`next` of the page before), the id of a demand. */
+                after?: components["parameters"]["AfterDemand"];
                 /** @description At most this many entries (default 50). */
                 limit?: components["parameters"]["Limit"];
             };
@@ -5950,8 +5960,8 @@ export interface operations {
             query?: {
                 /** @description Only gaps in this state. */
                 state?: components["parameters"]["GapState"];
-                /** @description Continue after this cursor (`next` of the page before). */
-                after?: components["parameters"]["After"];
+                /** @description Continue after this cursor (`next` of the page before), the id of a gap. */
+                after?: components["parameters"]["AfterGap"];
                 /** @description At most this many entries (default 50). */
                 limit?: components["parameters"]["Limit"];
             };

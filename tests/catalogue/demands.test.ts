@@ -359,6 +359,11 @@ await t.test('lists: page by page over stable ids, and by what is asked for', as
   const page = await expectAnswer<{ items: Gap[]; next: string }>(auditor.get('/v1/supply-gaps?limit=1'), 200);
   const rest = await gaps(auditor, `after=${page.next}`);
   t.strictSame([...page.items, ...rest], gapped);
+  for (const path of [demands, '/v1/supply-gaps', '/v1/certificate-types', '/v1/retained-proofs']) {
+    const { status, body } = await auditor.get(`${path}?after=zzz`);
+    t.match([status, body], [400, { code: 'contract_violation', context: { pointer: '/after' } }], path);
+  }
+  t.equal((await auditor.get('/v1/matters?after=-')).status, 400);
   const filters: readonly (readonly [
     string,
     (demand: Demand & { origin?: string; departmentCode?: string }) => boolean,
