@@ -85,8 +85,9 @@ function gapBody({ gap, candidates }: Shown): GapBody {
   };
 }
 
-/** As it stands in the database: a UUID may be written in capitals. */
-const idOf = ({ demandId }: { readonly demandId: string }): string => demandId.toLowerCase();
+/** As it stands in the database: a UUID may be written in capitals. That of a matter's demand holds codes, which stay as they are. */
+const idOf = ({ demandId }: { readonly demandId: string }): string =>
+  demandId.startsWith('matter:') ? demandId : demandId.toLowerCase();
 
 type DemandOperation =
   | 'listDemands'

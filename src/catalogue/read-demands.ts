@@ -122,12 +122,10 @@ const isAskedFor = (
   (wanted === undefined ? state !== 'withdrawn' : state === wanted) &&
   (origin === undefined || demand.origin === origin);
 
-/** One declared demand. Refuses `demand_unknown`, also for one the caller may not see. */
+/** One demand, declared or a matter's. Refuses `demand_unknown`, also for one the caller may not see. */
 export async function readDemand(deps: ReadDemandsDeps, demandId: string, reader: Reader): Promise<ShownDemand> {
-  const [declared, { types }] = await Promise.all([deps.demands.read(), deps.catalogue.read()]);
-  const index = indexTypes(types);
-  const demand = declared.find((each) => each.demandId === demandId);
-  const judged = demand === undefined ? undefined : judgeDemand(demand, index);
+  const { all, index } = await judgeAll(deps);
+  const judged = all.find(({ demand }) => demand.demandId === demandId);
   if (judged === undefined || !maySeeDemand(reader.caller, judged, reader.at)) throw new Refusal('demand_unknown');
   return (await shower(deps, reader, index))(judged);
 }

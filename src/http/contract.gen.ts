@@ -1119,7 +1119,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one declared demand with its history */
+        /** Read one demand, declared or a matter's, with its history */
         get: operations["getDemand"];
         put?: never;
         post?: never;

@@ -264,7 +264,17 @@ await t.test('what a matter asks for cannot get lost, and is kept nowhere', asyn
   const demandId = `matter:${String(matter['matterCode'])}:${String(certificateTypeCode)}`;
   t.equal(await gapOf(demandId, desk), undefined);
   t.equal(codeOf(await answer(demandId, { answer: 'refused' })), 'demand_unknown');
-  t.equal((await school.get(`${demands}/${demandId}`)).status, 404);
+  const inList = (await listed('origin=matter')).find((each) => each.demandId === demandId);
+  t.match(inList, { demandId });
+  for (const id of [demandId, encodeURIComponent(demandId)]) {
+    t.strictSame(await read(id), inList, 'one is read as the list shows it');
+    t.match(await read(id, desk), { demandId, departmentCode: education }, 'by whom it concerns');
+    t.match(await read(id, auditor), { demandId });
+    for (const who of [housing, taxDesk]) t.equal(codeOf(await who.get(`${demands}/${id}`)), 'demand_unknown');
+  }
+  t.equal(codeOf(await school.get(`${demands}/${demandId.toLowerCase()}`)), 'demand_unknown');
+  await expectAnswer(school.post(`/v1/matters/${String(matter['matterCode'])}/retirements`, { reason: 'test' }), 200);
+  t.equal(codeOf(await school.get(`${demands}/${demandId}`)), 'demand_unknown', 'nobody asks for it any more');
 });
 
 await t.test('nobody is known to issue it: the hub says who should, and says so again', async (t) => {
