@@ -117,6 +117,7 @@ export const refusalCodes = [
   'parties_equal',
   'demand_unknown',
   'demand_closed',
+  'demand_exists',
   'demand_invalid',
   'quota_exceeded',
   'holder_or_identifier_required',

@@ -72,7 +72,7 @@ export const assignDemand = (
 /**
  * Answers for the department that should issue what is missing. Of two answers at once one waits for the other and then finds the
  * demand answered. Refuses `demand_unknown` (also where another department should issue it), `demand_closed` and `demand_invalid` (a
- * promise without a day to come, or a day without a promise).
+ * promise without a day to come or for more than two years, or a day without a promise).
  */
 export const answerSupplyGap = (
   deps: WriteDemandDeps,
@@ -99,8 +99,12 @@ export const answerSupplyGap = (
 function judgeDay({ answer, by }: AnswerGiven, today: string): string | undefined {
   if (answer !== 'will_supply') return by === undefined ? undefined : 'no_promise';
   if (by === undefined) return 'missing';
-  return by < today ? 'past' : undefined;
+  if (by < today) return 'past';
+  return by > inTwoYears(today) ? 'beyond_two_years' : undefined;
 }
+
+/** What is promised for later is no promise. Days are compared as text, so that a leap day needs no other one in its place. */
+const inTwoYears = (day: string): string => `${Number(day.slice(0, 4)) + 2}${day.slice(4)}`;
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

@@ -5,8 +5,8 @@ import { Refusal } from '../errors.ts';
 import { type Call, newId, type Officer } from '../ids.ts';
 import { isCertificateTypeCode, isUscc } from '../verification/identifiers.ts';
 import type { CatalogueView } from './catalogue.ts';
-import { judgeDemand } from './demand.ts';
-import { type DeclaredDemand, type DemandStoreDeps, demandsTopic, insertDemand } from './demand-store.ts';
+import { isSameDemand, judgeDemand } from './demand.ts';
+import { type DeclaredDemand, type DemandStoreDeps, demandsTopic, insertDemand, readDemands } from './demand-store.ts';
 import { indexTypes, itemKey, type WantedCertificate } from './match-demand.ts';
 import { type ShownDemand, showDemand } from './shown-demand.ts';
 
@@ -31,7 +31,8 @@ export interface DeclaredNeed extends WantedCertificate {
 
 /**
  * Puts a demand of the caller's department on the list. Whether the catalogue has it is no condition: what is missing is a supply gap.
- * Refuses `invalid_certificate_type_code`, `invalid_uscc`, `department_unknown` and `demand_invalid` (an item named twice).
+ * Refuses `invalid_certificate_type_code`, `invalid_uscc`, `department_unknown`, `demand_invalid` (an item named twice) and
+ * `demand_exists` while the department has an open demand for the same from the same issuer and for the same matters.
  */
 export async function declareDemand(
   deps: WriteDemandDeps,
@@ -69,8 +70,11 @@ export async function declareDemand(
             },
           ],
         };
-        await insertDemand(trx, deps, demand);
+        // Held first: of two at once the second finds what the first declared.
         await bump(trx, demandsTopic);
+        const said = (await readDemands(trx, deps)).find((each) => isSameDemand(each, demand));
+        if (said !== undefined) throw new Refusal('demand_exists', { demandId: said.demandId });
+        await insertDemand(trx, deps, demand);
         await deps.recordIn(trx, {
           kind: 'registry',
           action: 'declareDemand',

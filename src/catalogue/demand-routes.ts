@@ -1,7 +1,7 @@
 import type { Handlers } from '../http/handlers.ts';
 import { answerSupplyGap, assignDemand, withdrawDemand } from './change-demand.ts';
 import { declareDemand, type WriteDemandDeps } from './declare-demand.ts';
-import type { DemandStep, JudgedDemand } from './demand.ts';
+import { type DemandStep, formerPromise, type JudgedDemand } from './demand.ts';
 import { listDemands, listSupplyGaps, type ReadDemandsDeps, readDemand } from './read-demands.ts';
 import type { ShownDemand } from './shown-demand.ts';
 
@@ -11,11 +11,12 @@ export type DemandRouteDeps = WriteDemandDeps & ReadDemandsDeps;
 type Body = Awaited<ReturnType<Handlers['getDemand']>>['body'];
 type GapBody = Awaited<ReturnType<Handlers['listSupplyGaps']>>['body']['items'][number];
 
-const answerBody = ({ answer = 'refused', by, reason = '', at }: DemandStep) => ({
+const answerBody = ({ answer = 'refused', by, reason = '', at }: DemandStep, replaces: DemandStep | undefined) => ({
   answer,
   ...(by !== undefined && { by }),
   reason,
   at: at.toISOString(),
+  ...(replaces?.by !== undefined && { replaces: { by: replaces.by, at: replaces.at.toISOString() } }),
 });
 
 function judgedBody({ demand, match, state, responsible }: JudgedDemand): Omit<Body, 'candidates' | 'overdue'> {
@@ -41,12 +42,12 @@ function judgedBody({ demand, match, state, responsible }: JudgedDemand): Omit<B
   };
 }
 
-function shownBody({ judged, candidates, isOverdue, answer, permission, apply }: ShownDemand): Body {
+function shownBody({ judged, candidates, isOverdue, answer, replaces, permission, apply }: ShownDemand): Body {
   return {
     ...judgedBody(judged),
     candidates: candidates.map((each) => ({ ...each })),
     overdue: isOverdue,
-    ...(answer !== undefined && { answer: answerBody(answer) }),
+    ...(answer !== undefined && { answer: answerBody(answer, replaces) }),
     ...(permission !== undefined && {
       permission: {
         state: permission.state,
@@ -79,7 +80,7 @@ function gapBody({ gap, candidates }: Shown): GapBody {
         ...(legalGround !== undefined && { legalGround }),
         ...(expectedPerDay !== undefined && { expectedPerDay }),
         ...(createdAt !== undefined && { createdAt: createdAt.toISOString() }),
-        ...(answer !== undefined && { answer: answerBody(answer) }),
+        ...(answer !== undefined && { answer: answerBody(answer, formerPromise(demand)) }),
       };
     }),
   };

@@ -1,7 +1,14 @@
 import { Refusal } from '../errors.ts';
 import type { Caller } from '../ids.ts';
 import { isAllowedIssuer } from './certificate-type.ts';
-import { type Match, type MatchState, matchDemand, type TypeIndex, type WantedCertificate } from './match-demand.ts';
+import {
+  type Match,
+  type MatchState,
+  matchDemand,
+  nameKey,
+  type TypeIndex,
+  type WantedCertificate,
+} from './match-demand.ts';
 
 export type SupplyAnswer = 'will_supply' | 'not_ours' | 'refused';
 
@@ -97,6 +104,20 @@ export const isOwnDemand = ({ roles, department }: Caller, { departmentCode }: D
 const seesAll = ({ roles }: Caller): boolean => roles.includes('admin') || roles.includes('auditor');
 const supplies = ({ roles }: Caller): boolean => roles.includes('grantor') || roles.includes('issuer');
 
+/** Whether an open demand of the department says the same already: the same thing from the same issuer for the same matters. */
+export const isSameDemand = (
+  { name, certificateTypeCode, issuerDepartmentCode, departmentCode, matters, history }: Demand,
+  need: Pick<Demand, 'name' | 'certificateTypeCode' | 'issuerDepartmentCode' | 'departmentCode' | 'matters'>,
+): boolean =>
+  departmentCode === need.departmentCode &&
+  certificateTypeCode === need.certificateTypeCode &&
+  (certificateTypeCode !== undefined || nameKey(name) === nameKey(need.name)) &&
+  // As it was declared or as it was assigned since: a gap is the assigned one's.
+  [issuerDepartmentCode, history[0]?.issuerDepartmentCode].includes(need.issuerDepartmentCode) &&
+  new Set([...matters, ...need.matters]).size === new Set(matters).size &&
+  new Set(matters).size === new Set(need.matters).size &&
+  history.every(({ step }) => step !== 'withdrawn');
+
 /** Who sees a demand: the department that needs it, departments it concerns, administrators and auditors. */
 export const maySeeDemand = (caller: Caller, judged: JudgedDemand, at: Date): boolean =>
   seesAll(caller) ||
@@ -137,8 +158,18 @@ export interface AnswerGiven {
 }
 
 /**
- * The demand with its answer; `not_ours` leaves it to the hub to say who should. Refuses `demand_closed` for what is withdrawn, matched
- * or answered (until a promise's day is over, or the hub assigns it anew).
+ * The promise whose place the answer that stands took: of an earlier or a later day. Undefined when there was none since the demand was
+ * declared, or assigned anew.
+ */
+export function formerPromise({ history }: Demand): DemandStep | undefined {
+  const [last, former] = history.filter(({ step }) => step === 'assigned' || step === 'answered').toReversed();
+  return last?.step === 'answered' && former?.answer === 'will_supply' ? former : undefined;
+}
+
+/**
+ * The demand with its answer; `not_ours` leaves it to the hub to say who should. A promise may be made anew for another day, earlier or
+ * later: everybody who sees the demand sees both. Refuses `demand_closed` for what is withdrawn, matched or answered otherwise (until a
+ * promise's day is over, or the hub assigns it anew).
  */
 export function answered(
   judged: JudgedDemand,
@@ -147,7 +178,9 @@ export function answered(
 ): Demand {
   const { demand } = judged;
   if (!isUnmet(judged)) throw closed(judged.state);
-  if (standingAnswer(demand, today) !== undefined) throw closed('answered');
+  const standing = standingAnswer(demand, today);
+  const isMoved = standing?.answer === 'will_supply' && answer === 'will_supply' && standing.by !== by;
+  if (standing !== undefined && !isMoved) throw closed('answered');
   const step: DemandStep = { ...taken, step: 'answered', answer, ...(by !== undefined && { by }) };
   const history = [...demand.history, step];
   if (answer !== 'not_ours') return { ...demand, history };

@@ -1,4 +1,4 @@
-import { type DemandStep, isLate, type JudgedDemand, standingAnswer } from './demand.ts';
+import { type DemandStep, formerPromise, isLate, type JudgedDemand, standingAnswer } from './demand.ts';
 import type { applicationOf, DemandPermission } from './demand-need.ts';
 import { type Candidate, candidatesFor, type TypeIndex } from './match-demand.ts';
 
@@ -9,6 +9,8 @@ export interface ShownDemand {
   readonly isOverdue: boolean;
   /** The one that stands. */
   readonly answer: DemandStep | undefined;
+  /** The promise that it took the place of. */
+  readonly replaces: DemandStep | undefined;
   /** What the caller may ask of it; only for consumers of the department that needs it. */
   readonly permission?: DemandPermission;
   /** What to apply for. */
@@ -25,4 +27,5 @@ export const showDemand = (
   candidates: candidatesFor(judged.demand, judged.match, index),
   isOverdue: isLate(judged, at, today),
   answer: standingAnswer(judged.demand, today),
+  replaces: formerPromise(judged.demand),
 });

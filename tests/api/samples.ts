@@ -229,6 +229,8 @@ export const newMatter = (overrides: Record<string, unknown> = {}): Record<strin
   ...overrides,
 });
 
+/** A day that a supplier may promise. */
+export const nextYear = new Date(Date.now() + 365 * 86_400_000).toISOString().slice(0, 10);
 /** What the school needs: something that no catalogue has, from the public security bureau. */
 export const newNeed = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
   name: { zh: `示例缺项${next()}证`, en: 'Example of what is missing' },
@@ -643,7 +645,7 @@ export const samples: Readonly<Record<OperationId, Make>> = {
   }),
   answerSupplyGap: async (world) => ({
     params: { demandId: await demandIn(world) },
-    body: { answer: 'will_supply', by: '2099-12-31', reason: 'test', officer: reviewer },
+    body: { answer: 'will_supply', by: nextYear, reason: 'test', officer: reviewer },
   }),
   listSupplyGaps: async (world) => {
     await demandIn(world);

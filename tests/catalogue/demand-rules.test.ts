@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { type CertificateType, grantableFields } from '../../src/catalogue/certificate-type.ts';
-import { answered, assigned, type Demand, isLate, judgeDemand, withdrawn } from '../../src/catalogue/demand.ts';
+import {
+  answered,
+  assigned,
+  type Demand,
+  formerPromise,
+  isLate,
+  judgeDemand,
+  standingAnswer,
+  withdrawn,
+} from '../../src/catalogue/demand.ts';
 import { type DemandNeed, needOf } from '../../src/catalogue/demand-need.ts';
 import {
   candidatesFor,
@@ -310,6 +319,19 @@ await t.test('who should issue, and what an answer does', async (t) => {
     'a promise stands',
   );
   t.equal(answer(promised, 'refused', undefined, '2026-12-02').history.length, 4, 'until its day is over');
+  for (const by of ['2026-11-25', '2027-02-01']) {
+    const moved = answer(promised, 'will_supply', by);
+    t.match(standingAnswer(moved, today), { by }, 'but it may be moved');
+    t.equal(formerPromise(moved)?.by, '2026-12-01', 'and what was promised before stays to be seen');
+  }
+  t.strictSame(
+    refusal(() => answer(promised, 'will_supply', '2026-12-01')),
+    isClosed('answered'),
+    'the same day is nothing new',
+  );
+  t.equal(formerPromise(promised), undefined);
+  const anew = assigned(judged(promised), taken, { issuerDepartmentCode: 'C', dueAt: later(20) });
+  t.equal(formerPromise(answer(anew, 'will_supply', '2027-01-01')), undefined, 'a promise of somebody else');
   t.strictSame(
     refusal(() => answer(answer(toB, 'refused'), 'will_supply')),
     isClosed('answered'),

@@ -273,7 +273,7 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     const declaring = school.post('/v1/demands', need);
     await step('declare', declaring);
     const demand = `/v1/demands/${((await declaring).body as { demandId: string }).demandId}`;
-    const by = '2099-12-31';
+    const by = new Date(Date.now() + 365 * 86_400_000).toISOString().slice(0, 10);
     await step('answer', over('psb-grants').post(`${demand}/answers`, { answer: 'will_supply', by, reason, officer }));
     const assignment = { issuerDepartmentCode: exampleDepartments.taxation, reason };
     await step('assign', over('hub-admin').post(`${demand}/assignments`, assignment));
