@@ -1,5 +1,6 @@
 import type { Transaction } from 'kysely';
 import type { ReportNames } from './audit/report/access-item.ts';
+import { catalogued } from './catalogue/catalogue.ts';
 import { grantableFields, isRetired } from './catalogue/certificate-type.ts';
 import { readNewestType } from './catalogue/store.ts';
 import { addDays, endOfDay, startOfDay } from './certificates/city-day.ts';
@@ -39,8 +40,10 @@ export function hubFacts({ config, keys, registry, catalogue, matters, tampered,
     /** The newest version of a type, as it is in memory or as the transaction sees it. */
     findType: async (code: string, trx?: Transaction<Tables>): Promise<(LookupType & ApplicableType) | undefined> => {
       const types = trx === undefined ? await catalogue.read() : undefined;
-      const type = trx === undefined ? types?.newest(code)?.type : await readNewestType(trx, { keys, tampered }, code);
-      if (type === undefined) return undefined;
+      const stored = trx === undefined ? undefined : await readNewestType(trx, { keys, tampered }, code);
+      const entry = stored === undefined ? types?.newest(code) : catalogued(stored);
+      if (entry === undefined) return undefined;
+      const { type, shapes } = entry;
       const { name, ownerDepartmentCode, decidedBy } = type;
       const fields = grantableFields(type);
       const sensitive = fields.filter((field) => field.class === 'sensitive');
@@ -51,6 +54,7 @@ export function hubFacts({ config, keys, registry, catalogue, matters, tampered,
         sensitiveFieldNames: sensitive.map((field) => field.name),
         ...(decidedBy !== undefined && { decidedBy }),
         isRetired: isRetired(type),
+        shapeFault: (field, value) => shapes.get(field)?.(value),
         migrationOf: (field) => {
           // The oldest version without it since it was last there.
           for (let version = type.version - 1; version > 0; version -= 1) {

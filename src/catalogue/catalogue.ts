@@ -1,6 +1,6 @@
 import type { Freshness, FreshView } from '../db/fresh.ts';
-import { type CertificateType, isAllowedIssuer } from './certificate-type.ts';
-import { type CheckValue, compileFieldSchema } from './field-schema.ts';
+import { type CertificateType, grantableFields, isAllowedIssuer } from './certificate-type.ts';
+import { type CheckValue, compileFieldSchema, shapeOf } from './field-schema.ts';
 import { type RowMacs, readTypes, type Tampered } from './store.ts';
 
 /** One version of a type with its compiled fields. */
@@ -8,6 +8,8 @@ export interface CataloguedType {
   readonly type: CertificateType;
   /** By field name, in the order of the definition; standard fields are checked by rule, not by schema. */
   readonly checks: ReadonlyMap<string, CheckValue>;
+  /** By name of every field that can be granted: whether a value has its JSON type and format. */
+  readonly shapes: ReadonlyMap<string, CheckValue>;
 }
 
 /** All certificate types at one moment. */
@@ -40,18 +42,22 @@ export function watchCatalogue(
   });
 }
 
-const compile = (type: CertificateType): CataloguedType => {
-  // Compiled when first needed: start-up should not wait for types that nobody pushes.
-  const checks = new Map<string, CheckValue>();
-  for (const { name, schema } of type.fields) {
-    let check: CheckValue | undefined;
-    checks.set(name, (value) => {
-      check ??= compileFieldSchema(schema);
-      return check(value);
-    });
-  }
-  return { type, checks };
-};
+const compile = (type: CertificateType): CataloguedType => ({
+  type,
+  checks: new Map(type.fields.map(({ name, schema }) => [name, whenNeeded(() => compileFieldSchema(schema))])),
+  shapes: new Map(
+    grantableFields(type).map(({ name, schema }) => [name, whenNeeded(() => compileFieldSchema(shapeOf(schema)))]),
+  ),
+});
+
+/** Compiled when first needed: start-up should not wait for types that nobody pushes. */
+function whenNeeded(compileIt: () => CheckValue): CheckValue {
+  let check: CheckValue | undefined;
+  return (value) => {
+    check ??= compileIt();
+    return check(value);
+  };
+}
 
 /** Builds a catalogue from versions in ascending order; also for tests without a database. */
 export function catalogueOf(versions: readonly CataloguedType[]): Catalogue {

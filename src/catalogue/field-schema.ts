@@ -119,6 +119,24 @@ function judgeObject(schema: JsonObject, pointer: string, depth: number, fault: 
 const isWithin = (value: JsonValue | undefined, limit: number): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= limit;
 
+/**
+ * What a judged schema says of JSON types and formats alone, at every depth: a value without them was never one of the field. Limits,
+ * patterns and lists of values change from version to version.
+ */
+export function shapeOf({ type, format, items, properties }: JsonObject): JsonObject {
+  const inner = isJsonObject(properties) ? Object.entries(properties) : [];
+  return {
+    ...(type !== undefined && { type }),
+    ...(format !== undefined && { format }),
+    ...(isJsonObject(items) && { items: shapeOf(items) }),
+    ...(inner.length > 0 && {
+      properties: Object.fromEntries(
+        inner.flatMap(([name, each]) => (isJsonObject(each) ? [[name, shapeOf(each)]] : [])),
+      ),
+    }),
+  };
+}
+
 /** Compiled schemas by their canonical text, the one used last at the end: judging a matter asks for the same ones again and again. */
 const compiled = new Map<string, CheckValue>();
 const maxCompiled = 512;

@@ -3188,7 +3188,7 @@ export interface components {
             certificateTypeCode: components["schemas"]["CertificateTypeCode"];
             /** @description Fields wanted at level `fields`; without it, all fields of one grant. */
             fields?: components["schemas"]["FieldName"][];
-            /** @description Values to compare at level `compare`, by field name; each is answered with true or false. */
+            /** @description Values to compare at level `compare`, by field name; each is answered with true or false. Numbers are compared as numbers (22 is 22.0), arrays member by member in their order, objects without regard to the order of their members, everything else exactly as the certificate has it; only blanks around a text and its Unicode form (NFC) make no difference. A value that does not have the JSON type of the field in the type's newest version, or not its `format` (a date is `1992-10-04`), is `field_invalid`, whoever is asked about: a false is never the answer to a slip of form. */
             compare?: {
                 [key: string]: unknown;
             };

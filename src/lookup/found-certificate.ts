@@ -99,14 +99,16 @@ function fieldValue(metadata: CertificateMetadata, name: string): unknown {
 const pick = (metadata: CertificateMetadata, names: readonly string[]): Record<string, unknown> =>
   Object.fromEntries(names.map((name) => [name, fieldValue(metadata, name)]));
 
-/** Equality of canonical JSON; text is compared in Unicode normal form C, so that the keyboard does not decide. */
+/** Equality of canonical JSON; text is compared in Unicode normal form C and without blanks around it, so that the keyboard does not decide. */
 function compare(metadata: CertificateMetadata, expected: Readonly<Record<string, unknown>>): Record<string, boolean> {
   return Object.fromEntries(
     Object.entries(expected).map(([name, value]) => {
       const actual = fieldValue(metadata, name);
-      return [name, actual !== undefined && canonicalJson(normal(actual)) === canonicalJson(normal(value))];
+      return [name, actual !== undefined && canonicalJson(normalForm(actual)) === canonicalJson(normalForm(value))];
     }),
   );
 }
 
-const normal = (value: unknown): unknown => (typeof value === 'string' ? value.normalize('NFC').trim() : value);
+/** A value as it is compared. */
+export const normalForm = (value: unknown): unknown =>
+  typeof value === 'string' ? value.normalize('NFC').trim() : value;

@@ -1,4 +1,5 @@
 import type { Bilingual } from '../catalogue/certificate-type.ts';
+import type { ValueFault } from '../catalogue/field-schema.ts';
 import { tellableName } from '../certificates/certificate.ts';
 import { Refusal, type RefusalCode } from '../errors.ts';
 import {
@@ -10,12 +11,15 @@ import {
   type Wanted,
 } from '../grants/grant.ts';
 import type { Asked, QuotaLimit, Reserve } from '../grants/quota.ts';
+import { normalForm } from './found-certificate.ts';
 import type { Question, TypeQuery } from './question.ts';
 
 /** What a lookup needs to know of a certificate type. */
 export interface LookupType extends GrantedFields {
   readonly name: { readonly zh: string; readonly en: string };
   readonly ownerDepartmentCode: string;
+  /** What is wrong with the JSON type or format of a value for one of its fields. */
+  readonly shapeFault: (field: string, value: unknown) => ValueFault | undefined;
   /** What the version that took a field away told its users to do; undefined for a field that no version had. */
   readonly migrationOf: (field: string) => Bilingual | undefined;
   /** What was granted still answers; nothing new is. */
@@ -46,7 +50,8 @@ export interface PermissionDeps {
 
 /**
  * The types that may be answered. Refuses the whole question when a named type is not covered: the refusal names what to apply
- * for, and depends on the caller and the question alone. Codes: `certificate_type_unknown`, `field_unknown`, `grant_required`,
+ * for, and depends on the caller and the question alone. Codes: `certificate_type_unknown`, `field_unknown`,
+ * `field_invalid` (a value to compare that the field can never have), `grant_required`,
  * `grant_expired`, `grant_suspended`, `grant_revoked`, `certificate_type_retired` (a grant is missing, and none can be applied for), `secrecy_not_granted` and `ticket_required` (these two also where a type could be
  * answered, but not under secrecy or not without a ticket: a question without named types must not quietly lose one).
  */
@@ -198,6 +203,12 @@ async function knownType(deps: Pick<PermissionDeps, 'findType'>, query: TypeQuer
       ...(tellableName(unknown) !== '' && { field: unknown }),
       ...(migrationNote !== undefined && { migrationNote }),
     });
+  }
+  for (const [field, value] of Object.entries(query.compare ?? {})) {
+    // A false for what no certificate can have would count against the holder. Judged of the type alone, so it says nothing about anybody.
+    const fault = type.shapeFault(field, normalForm(value));
+    if (fault === undefined) continue;
+    throw new Refusal('field_invalid', { pointer: `/types/${i}/compare/${field}${fault.pointer}`, rule: fault.rule });
   }
   return type;
 }

@@ -18,6 +18,7 @@ import {
   type KnownCertificate,
   type KnownGrant,
   type KnownTicket,
+  type Shape,
   type Status,
   type Verdict,
   verdictOf,
@@ -32,7 +33,12 @@ const matters = ['school-enrolment', 'affordable-housing', 'household-registrati
 const officers = ['officer-1', 'officer-2'].map((id) => ({ id, name: `经办人${id}` }));
 const cases = ['CASE-1', 'CASE-2'];
 const typeCodes = [demoTypes.residentIdCard, demoTypes.residencePermit, demoTypes.socialInsurance];
-const standard = ['certificateNumber', 'certificateIssuedDate', 'certificateHolders'];
+const standardShapes: Readonly<Record<string, Shape>> = {
+  certificateNumber: { type: 'string' },
+  certificateIssuedDate: { type: 'string', format: 'date' },
+  certificateHolders: { type: 'array' },
+};
+const standard = Object.keys(standardShapes);
 
 const hub = await startHub(t);
 const clientsByName = clientsOf(hub);
@@ -40,15 +46,20 @@ const admin = clientsByName('hub-admin');
 const clientNamed = clientsByName;
 
 /** Issues the certificates and answers what there is. */
-async function issueAll(): Promise<{ types: Known['types']; certificates: KnownCertificate[] }> {
+async function issueAll() {
   const types = new Map<string, string[]>();
+  const shapes = new Map<string, Record<string, Shape>>();
   const certificates: KnownCertificate[] = [];
   for (const typeCode of typeCodes) {
-    const { fields } = await expectAnswer<{ fields: { name: string }[] }>(
+    const { fields } = await expectAnswer<{ fields: { name: string; schema: Shape }[] }>(
       admin.get(`/v1/certificate-types/${typeCode}`),
       200,
     );
     types.set(typeCode, [...standard, ...fields.map(({ name }) => name)]);
+    shapes.set(typeCode, {
+      ...standardShapes,
+      ...Object.fromEntries(fields.map(({ name, schema }) => [name, schema])),
+    });
     for (const [which, status] of (['valid', 'valid', 'suspended', 'revoked'] as const).entries()) {
       const push = pushOf(typeCode, which);
       const issuer = hub.client(push.clientId);
@@ -68,10 +79,10 @@ async function issueAll(): Promise<{ types: Known['types']; certificates: KnownC
       });
     }
   }
-  return { types, certificates };
+  return { types, shapes, certificates };
 }
 
-const { types, certificates } = await issueAll();
+const { types, shapes, certificates } = await issueAll();
 const holders = [...new Set(certificates.map(({ holder }) => holder))];
 const fieldsOf = (typeCode: string): readonly string[] => types.get(typeCode) ?? [];
 const now = Date.now();
@@ -286,7 +297,7 @@ const verdictFrom = ({ code = '', certificates: found }: Answer): Verdict =>
 
 /** Asks, compares with the oracle, and answers what was told. */
 async function mustBeAsTheOracleSays(question: AskedQuestion): Promise<string> {
-  const known: Known = { types, certificates, grants, tickets };
+  const known: Known = { types, shapes, certificates, grants, tickets };
   const { body } = await clientNamed(question.clientId).post('/v1/lookups', requestFrom(question));
   const answer = body as Answer;
   const verdict = verdictFrom(answer);
@@ -309,7 +320,14 @@ await t.test('invariant 2: through HTTP, what left is what the oracle allows', a
     seen.set(told, (seen.get(told) ?? 0) + 1);
   }
   t.comment([...seen].map(([told, count]) => `${told} ${count}`).join(', '));
-  for (const told of ['answered', 'grant_required', 'ticket_required', 'ticket_mismatch', 'secrecy_not_granted']) {
+  for (const told of [
+    'answered',
+    'grant_required',
+    'ticket_required',
+    'ticket_mismatch',
+    'secrecy_not_granted',
+    'field_invalid',
+  ]) {
     t.ok((seen.get(told) ?? 0) >= 10, `${told} came up at least 10 times`);
   }
 });

@@ -305,6 +305,7 @@ await t.test('could_supply holds exactly where a matter check with every grant s
         fieldNames: [...fields],
         sensitiveFieldNames: [],
         migrationOf: () => undefined,
+        shapeFault: () => undefined,
       };
     },
   };

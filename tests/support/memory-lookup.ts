@@ -190,6 +190,7 @@ export function memoryLookup(known: Known, at: number): MemoryLookup {
         fieldNames,
         sensitiveFieldNames: [],
         migrationOf: () => undefined,
+        shapeFault: () => undefined,
       };
     },
     reserve: async () => undefined,

@@ -72,10 +72,17 @@ export interface AskedQuestion {
   readonly at: number;
 }
 
+export interface Shape {
+  readonly type: string;
+  readonly format?: string;
+}
+
 /** Everything that an answer depends on. */
 export interface Known {
   /** Type code → names of all fields that can be granted. */
   readonly types: ReadonlyMap<string, readonly string[]>;
+  /** Type code → JSON type and format of its fields; whatever is not there may be anything. */
+  readonly shapes?: ReadonlyMap<string, Readonly<Record<string, Shape>>>;
   /** Oldest first. */
   readonly grants: readonly KnownGrant[];
   readonly tickets: readonly KnownTicket[];
@@ -106,7 +113,9 @@ export function verdictOf(known: Known, question: AskedQuestion): Verdict {
   const ofClient = known.grants.filter(({ clientId }) => clientId === question.clientId);
   const named = namedTypes(question, ticket);
   const asked = named ?? [...new Set(ofClient.map(({ typeCode }) => typeCode))].map((typeCode) => ({ typeCode }));
-  const wrong = asked.map((type) => unknownIn(known, type)).find((each) => each !== undefined);
+  const wrong = asked
+    .map((type) => unknownIn(known, type) ?? impossibleIn(known, type))
+    .find((each) => each !== undefined);
   if (wrong !== undefined) return { refused: wrong };
   const judged = asked.map((type) => ({ type, ...judgeType(ofClient, type, question) }));
   // Asked for everything, what is not granted is not meant, unless only a ticket or openness is missing.
@@ -142,6 +151,19 @@ function unknownIn(known: Known, type: AskedType): string | undefined {
   const names = known.types.get(type.typeCode);
   if (names === undefined) return 'certificate_type_unknown';
   return mentioned(type).every((name) => names.includes(name)) ? undefined : 'field_unknown';
+}
+
+/** A value to compare that the field can never have. */
+function impossibleIn(known: Known, { typeCode, compare = {} }: AskedType): string | undefined {
+  const shapes = known.shapes?.get(typeCode) ?? {};
+  const isPossible = ([name, value]: [string, unknown]): boolean => {
+    const { type, format } = shapes[name] ?? { type: 'any' };
+    if (type === 'any') return true;
+    if (type === 'integer') return Number.isInteger(value);
+    if (type === 'array') return Array.isArray(value);
+    return typeof value === type && (format !== 'date' || /^\d{4}-\d{2}-\d{2}$/.test(String(value)));
+  };
+  return Object.entries(compare).every(isPossible) ? undefined : 'field_invalid';
 }
 
 const isAbout = ({ about }: AskedQuestion, { identifier, holder, status }: KnownCertificate): boolean =>
