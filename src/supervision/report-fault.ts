@@ -10,7 +10,7 @@ import type { Tables } from '../db/tables.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
 import { type CurrentGrants, grantsOf } from '../grants/current-grants.ts';
-import { grantState } from '../grants/grant.ts';
+import { applicationFor, grantState } from '../grants/grant.ts';
 import { type Call, newId } from '../ids.ts';
 import { type Holder, isCertificateTypeCode } from '../verification/identifiers.ts';
 import { checkFault, type FaultReport } from './fault-report.ts';
@@ -153,7 +153,7 @@ async function check(deps: ReportFaultDeps, report: FaultReport, call: Call): Pr
   const type = (await deps.catalogue.read()).newest(certificateTypeCode)?.type;
   if (type === undefined) throw new Refusal('certificate_type_unknown', { pointer: '/certificateTypeCode' });
   const { certificate, holder } = checkFault(report, type, call);
-  if (kind === 'missing') await checkGrant(deps, type, call);
+  if (kind === 'missing') await checkGrant(deps, { type, matterCode: report.matterCode }, call);
   const secrecy = await secrecyOf(deps, report, call);
   await checkFollowed(deps, { report, holder }, call);
   return {
@@ -182,14 +182,25 @@ function faultOf(
  * An answer to "it is missing" says whether somebody has a certificate. Offices learn that under a grant for the type alone; a portal
  * asks for the holder whom it authenticated.
  */
-async function checkGrant({ current }: ReportFaultDeps, type: CertificateType, { caller, at }: Call): Promise<void> {
+async function checkGrant(
+  { current }: ReportFaultDeps,
+  { type, matterCode }: { readonly type: CertificateType; readonly matterCode: string | undefined },
+  { caller, at }: Call,
+): Promise<void> {
   if (!caller.roles.includes('consumer')) return;
   const { certificateTypeCode, ownerDepartmentCode } = type;
   const grants = await grantsOf(current, caller.clientId);
   const isGranted = grants.some(
     (grant) => grant.certificateTypeCode === certificateTypeCode && grantState(grant, at) === 'in_force',
   );
-  if (!isGranted) throw new Refusal('grant_required', { pointer: '/certificateTypeCode', ownerDepartmentCode });
+  if (isGranted) return;
+  // Whoever stands at the counter has come with a case of their own; a report without a matter leaves that to the applicant.
+  const wanted = { certificateTypeCode, level: 'compare', legalBasis: 'own_application', at } as const;
+  const apply =
+    matterCode === undefined
+      ? { certificateTypeCode }
+      : applicationFor({ ...wanted, matterCode }, { ownerDepartmentCode });
+  throw new Refusal('grant_required', { pointer: '/certificateTypeCode', ownerDepartmentCode, apply: [apply] });
 }
 
 /** The secrecy of the lookup that is named, if it has one. Another client's record and none are refused in the same way. */

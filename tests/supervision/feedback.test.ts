@@ -361,6 +361,14 @@ await t.test('invariant 2: a report tells nothing of any certificate', async (t)
   const unknown = await housing.post(feedback, missing(pushHolder(2)));
   t.match([known.status, codeOf(known)], [403, 'grant_required'], 'nobody fishes for who has what without a grant');
   t.strictSame(told(known), told(unknown));
+  const { matterCode } = purpose;
+  const inMatter = await housing.post(feedback, { ...missing(cardHolder), matterCode });
+  const types = [known, inMatter].map(({ body }) => (body as Problem).context?.['apply']);
+  t.match(types, [
+    [{ certificateTypeCode: demoTypes.residentIdCard }],
+    [{ certificateTypeCode: demoTypes.residentIdCard }],
+  ]);
+  t.match(JSON.stringify(types[1]), new RegExp(`"compare".*"${matterCode}".*"own_application"`), 'what to apply for');
   const { recordId } = await lookUp();
   const [foreign, none] = [
     await housing.post(feedback, newFault({ recordId })),
@@ -583,7 +591,6 @@ await t.test('bad reports and answers', async (t) => {
     { ...missing, issuerDepartmentCode: civilAffairs },
     invalid('/issuerDepartmentCode'),
   );
-  await wrong('no grant', missing, [403, 'grant_required', '/certificateTypeCode'], 'housing-allocation');
   await wrong('no explanation', { explanation: ' ' }, [400, 'contract_violation', '/explanation']);
   await wrong('a number for an ID number', { holder: { type: '111', number: 990000199001010000 } }, [
     400,
