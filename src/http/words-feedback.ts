@@ -43,7 +43,7 @@ export const feedbackWords = {
     title: { en: 'The fault is still there', zh: '缺陷尚未消除' },
     detail: {
       en: 'What the hub holds does not bear out this outcome; context.expected says what would.',
-      zh: '枢纽所存证照与该处理结果不符；应有的状态见 context.expected。',
+      zh: '平台所存证照与该处理结果不符；应有的状态见 context.expected。',
     },
     next: {
       en: 'Mend the certificate first: seal a later version, seal the missing one, or revoke it. Or refuse the report with a reason.',

@@ -12,10 +12,13 @@ export const grantsWords = {
     status: 422,
     title: { en: 'Grant is not sound', zh: '用证授权内容有误' },
     detail: {
-      en: 'The grant names a field its type does not have, ends before it begins, or is for a client that cannot use it.',
-      zh: '授权中含有该类型没有的字段、终止早于起始，或授权对象不能使用。',
+      en: 'What is wrong stands in context.rule: empty_range, it ends before it begins; longer_than_5_years; not_a_consumer, its client looks nothing up; owner_changed, its type belongs to another department by now.',
+      zh: '原因见 context.rule：empty_range 为终止不晚于起始；longer_than_5_years 为期限超过五年；not_a_consumer 为该接入系统不能用证；owner_changed 为该类型的主管部门已变更。',
     },
-    next: { en: 'Correct the part that context names.', zh: '请按 context 所示修改。' },
+    next: {
+      en: 'Correct the part that context names; where client or owner is the reason, refuse the application and let the client apply again.',
+      zh: '请按 context 所示修改；原因在接入系统或主管部门的，请不予批准，由接入系统重新申请。',
+    },
   },
   grant_required: {
     status: 403,
@@ -78,12 +81,12 @@ export const grantsWords = {
     status: 409,
     title: { en: 'Application not open to this', zh: '授权申请当前不能这样处理' },
     detail: {
-      en: 'The application is decided or withdrawn, or it is the turn of somebody else; context.state says which.',
-      zh: '该申请已办结、已撤回，或当前应由他方决定；context.state 指明所处状态。',
+      en: 'Why stands in context.state: with awaiting_owner, awaiting_hub or prepared it is not your turn but that of the owner department, the hub or the province; with granted, refused or withdrawn it is over.',
+      zh: '原因见 context.state：awaiting_owner、awaiting_hub、prepared 为当前不由您处理，分别应由主管部门、平台、省级决定；granted、refused、withdrawn 为已办结或已撤回。',
     },
     next: {
-      en: 'Read the application; if the need remains, apply again.',
-      zh: '请查看该申请；仍有需要的，请重新申请。',
+      en: 'While it is the turn of somebody else, wait for their decision; dueAt of the application says until when. Once it is over, apply again if the need remains.',
+      zh: '应由他方决定的，请等待其决定，期限见该申请的 dueAt；已经结束而仍有需要的，请重新申请。',
     },
   },
   application_exists: {
@@ -180,7 +183,10 @@ export const grantsWords = {
       en: 'The statement is not signed by a portal in force, is out of time, or says something other than the request; context.rule names it.',
       zh: '该声明未由有效的门户系统签名、不在有效期，或内容与请求不符；context.rule 指明原因。',
     },
-    next: { en: 'Let the holder confirm again at the portal.', zh: '请持证主体在门户重新确认。' },
+    next: {
+      en: 'With expired or delegation_expired let the holder confirm again at the portal. With any other rule, like authorized_party, case, types or lifetime, the same statement would be refused again: correct the program that asks or the portal that signs, then let the holder confirm.',
+      zh: 'expired、delegation_expired：请持证主体在门户重新确认。其他原因（如 authorized_party、case、types、lifetime）再次确认仍会被拒：请先改正调用系统或门户的程序，再由持证主体确认。',
+    },
   },
   statement_replayed: {
     status: 409,

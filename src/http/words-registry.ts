@@ -216,8 +216,8 @@ export const registryWords = {
     status: 422,
     title: { en: 'Definition of the certificate type is not sound', zh: '证照类型定义有误' },
     detail: {
-      en: 'The definition contradicts itself: a field name twice or reserved, a schema that cannot be compiled, or counts and validity that exclude each other.',
-      zh: '定义自相矛盾：字段名重复或为保留名、字段模式无法编译，或数量与有效期规则互相排斥。',
+      en: "What is wrong stands in context.rule: name_reserved, name_repeated, min_above_max, permanent_has_no_limit, empty_period, or what is wrong with a field's schema.",
+      zh: '原因见 context.rule：name_reserved 为字段名系保留名或写法不合规，name_repeated 为字段名重复，min_above_max 为下限大于上限，permanent_has_no_limit 为长期有效不得设期限，empty_period 为期间为空；其他为字段模式有误。',
     },
     next: {
       en: 'Correct the part that context names and register the type again.',
