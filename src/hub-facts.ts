@@ -32,6 +32,13 @@ export function hubFacts({ config, keys, registry, catalogue, matters, tampered,
       [...(await registry.read()).clients.values()].flatMap(({ id, roles, department, disabledAt }) =>
         department === departmentCode && disabledAt === null && roles.includes('consumer') ? [id] : [],
       ),
+    /** Departments with an enabled system that decides on grants. */
+    deciders: async (): Promise<ReadonlySet<string>> =>
+      new Set(
+        [...(await registry.read()).clients.values()].flatMap(({ roles, department, disabledAt }) =>
+          disabledAt === null && roles.includes('grantor') ? [department] : [],
+        ),
+      ),
     /** The department that owns each type. */
     owners: async (): Promise<(certificateTypeCode: string) => string | undefined> => {
       const types = await catalogue.read();

@@ -151,6 +151,7 @@ export function hubHandlers(core: Core, tokens: Tokens): Handlers {
       current: grants,
       rolesOf,
       findType,
+      deciders: facts.deciders,
       isDemandFor: (input) => isDemandFor(demandList, input),
       dueAfter,
       names,

@@ -8,8 +8,8 @@ const scopeBody = ({ validUntil, fields, matters, legalBases, ...rest }: GrantSc
   ...(validUntil !== undefined && { validUntil: validUntil.toISOString() }),
 });
 
-/** An application as the contract words it, seen at that moment. */
-export function applicationBody(application: GrantApplication, at: Date) {
+/** An application as its form for the province says it, seen at that moment. */
+export function formBody(application: GrantApplication, at: Date) {
   const { wanted, allowed, createdAt, dueAt, history, ...rest } = application;
   return {
     ...rest,
@@ -21,3 +21,9 @@ export function applicationBody(application: GrantApplication, at: Date) {
     history: history.map((step) => ({ ...step, at: step.at.toISOString() })),
   };
 }
+
+/** An application as the contract words it; `deciders`: departments that have somebody who can decide. */
+export const applicationBody = (application: GrantApplication, at: Date, deciders: ReadonlySet<string>) => ({
+  ...formBody(application, at),
+  ownerCanDecide: deciders.has(application.ownerDepartmentCode),
+});

@@ -8,7 +8,13 @@ import { listApplications, readApplication } from './read-applications.ts';
 import { type ProvinceFormDeps, readProvinceForm } from './read-province-form.ts';
 import { type WithdrawDeps, withdrawApplication } from './withdraw-application.ts';
 
-export type ApplicationRoutesDeps = ApplyDeps & DecideDeps & WithdrawDeps & ProvinceFormDeps;
+export type ApplicationRoutesDeps = ApplyDeps &
+  DecideDeps &
+  WithdrawDeps &
+  ProvinceFormDeps & {
+    /** Departments with an enabled client that decides on applications. */
+    readonly deciders: () => Promise<ReadonlySet<string>>;
+  };
 
 interface ScopeBody extends Omit<GrantScope, 'validUntil'> {
   readonly validUntil?: string;
@@ -40,13 +46,15 @@ type ApplicationOperation =
 export function applicationHandlers(deps: ApplicationRoutesDeps): Pick<Handlers, ApplicationOperation> {
   return {
     listGrantApplications: async ({ query, caller, receivedAt }) => {
+      const deciders = await deps.deciders();
       const { items, next } = await listApplications(deps, query, { caller, at: receivedAt });
-      const body = items.map((application) => applicationBody(application, receivedAt));
+      const body = items.map((application) => applicationBody(application, receivedAt, deciders));
       return { status: 200, body: { items: body, ...(next !== undefined && { next }) } };
     },
     getGrantApplication: async ({ params, caller, receivedAt }) => {
+      const deciders = await deps.deciders();
       const application = await readApplication(deps, { ...idOf(params), caller });
-      return { status: 200, body: applicationBody(application, receivedAt) };
+      return { status: 200, body: applicationBody(application, receivedAt, deciders) };
     },
     applyForGrant: async ({ body, headers, caller, requestId, receivedAt }) => {
       const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
@@ -57,9 +65,10 @@ export function applicationHandlers(deps: ApplicationRoutesDeps): Pick<Handlers,
         ...(renews !== undefined && { renews: renews.toLowerCase() }),
         ...(demandId !== undefined && { demandId: demandIdOf(demandId) }),
       };
+      const deciders = await deps.deciders();
       const answer = await applyForGrant(deps, wish, call, (made) => ({
         status: 201,
-        body: applicationBody(made, receivedAt),
+        body: applicationBody(made, receivedAt, deciders),
       }));
       return { status: 201, body: answer.body as Body };
     },
@@ -72,9 +81,10 @@ export function applicationHandlers(deps: ApplicationRoutesDeps): Pick<Handlers,
     },
     withdrawGrantApplication: async ({ params, body, headers, caller, requestId, receivedAt }) => {
       const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
+      const deciders = await deps.deciders();
       const answer = await withdrawApplication(deps, { ...idOf(params), reason: body.reason }, call, (withdrawn) => ({
         status: 200,
-        body: applicationBody(withdrawn, receivedAt),
+        body: applicationBody(withdrawn, receivedAt, deciders),
       }));
       return { status: 200, body: answer.body as Body };
     },
@@ -90,9 +100,10 @@ const deciding =
     const call = { caller, requestId, at: receivedAt, idempotencyKey: headers['idempotency-key'] };
     const { allowed, ...rest } = body;
     const verdict = { ...rest, ...idOf(params), ...(allowed !== undefined && { allowed: scopeFrom(allowed) }) };
+    const deciders = await deps.deciders();
     const answer = await decide(deps, verdict, call, (decided) => ({
       status: 200,
-      body: applicationBody(decided, receivedAt),
+      body: applicationBody(decided, receivedAt, deciders),
     }));
     return { status: 200 as const, body: answer.body as Body };
   };

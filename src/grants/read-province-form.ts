@@ -1,6 +1,6 @@
 import { Refusal } from '../errors.ts';
 import type { Caller } from '../ids.ts';
-import { applicationBody } from './application-body.ts';
+import { formBody } from './application-body.ts';
 import { type ReadApplicationsDeps, readApplication } from './read-applications.ts';
 
 interface Name {
@@ -32,7 +32,7 @@ export async function readProvinceForm(
   const { state, history, departmentCode, ownerDepartmentCode, certificateTypeCode } = application;
   if (state !== 'prepared') throw new Refusal('application_closed', { state });
   const names = await deps.names();
-  const body = applicationBody(application, at);
+  const body = formBody(application, at);
   const codes = new Set([departmentCode, ownerDepartmentCode, ...history.map((step) => step.departmentCode)]);
   return deps.signForm({
     iss: deps.issuer,

@@ -801,7 +801,7 @@ export interface paths {
         put?: never;
         /**
          * Apply for a grant
-         * @description For your own client. A refused lookup names in `context.apply` what to apply for, in the shape of this body: add `dailyQuota` to `wanted`, and `legalGround`, `safeguards` and `officer`. The department that owns the type decides; for sensitive fields, or under secrecy, the hub decides as well; for a type of your own department the hub decides alone. With `renews` the grant continues one that you have: the new one begins when the old one ends, or at once when that is over or revoked. While an application of yours for the same type and scope is open, another is refused with `application_exists`.
+         * @description For your own client. A refused lookup names in `context.apply` what to apply for, in the shape of this body: add `dailyQuota` to `wanted`, and `legalGround`, `safeguards` and `officer`. The department that owns the type decides, through a client with the role `grantor`: while it has none (`ownerCanDecide` is false) an application waits for ever, so every owner needs one; for sensitive fields, or under secrecy, the hub decides as well; for a type of your own department the hub decides alone. With `renews` the grant continues one that you have: the new one begins when the old one ends, or at once when that is over or revoked. While an application of yours for the same type and scope is open, another is refused with `application_exists`.
          */
         post: operations["applyForGrant"];
         delete?: never;
@@ -1624,7 +1624,7 @@ export interface paths {
         put?: never;
         /**
          * Who looked at my certificates
-         * @description For the citizens' portal, on behalf of the person it has authenticated (or of the organisation, or of who lawfully acts for either): everything about this holder, newest first, with a sentence that can be read. What belongs to other people is not in it, officials included. Lookups under secrecy show from their release on. The report is a record itself. Each page is a report of its own: send the same body with `after` = `next`.
+         * @description For the citizens' portal, on behalf of the person it has authenticated (or of the organisation, or of who lawfully acts for either), newest first, each with a sentence that can be read: lookups, matter checks and verifications, every change and reading of the holder's certificates, readings of faults reported about them, readings by auditors, and earlier reports. Not in it, because nobody learns anything by them: tickets, one-time codes, reports of faults and demands for paper as such (these are told by `searchPaperDemands`). What belongs to other people is not in it, officials included. Lookups under secrecy show from their release on. The report is a record itself. Each page is a report of its own: send the same body with `after` = `next`.
          */
         post: operations["getAccessReport"];
         delete?: never;
@@ -2468,6 +2468,8 @@ export interface components {
             /** @description When the next decision is due. */
             dueAt: components["schemas"]["Time"];
             overdue: boolean;
+            /** @description Whether the owner department has an enabled client with the role `grantor`. While false, its decision waits for ever. */
+            ownerCanDecide: boolean;
             /**
              * Format: uuid
              * @description The grant that it led to.

@@ -37,6 +37,7 @@ interface Application {
   readonly state: string;
   readonly hubDecides: string;
   readonly overdue: boolean;
+  readonly ownerCanDecide: boolean;
   readonly dueAt: string;
   readonly grantId?: string;
   readonly allowed?: { readonly fields: readonly string[] };
@@ -56,6 +57,24 @@ async function newClient(roles: readonly string[], departmentCode?: string): Pro
   const { clientId, secret } = await registerClient(world, roles, departmentCode);
   return apiClient({ url: hub.url, issuer: hub.core.config.issuer, clientId, key: secret });
 }
+
+await t.test('an application says whether its owner has anybody who can decide', async (t) => {
+  const owner = '11999900100000067J';
+  const type = { ...newType(), ownerDepartmentCode: owner };
+  const { certificateTypeCode } = await expectAnswer<{ certificateTypeCode: string }>(
+    admin.post('/v1/certificate-types', type),
+    201,
+  );
+  const waiting = await apply(newWish({ fields: ['note'] }, { certificateTypeCode }));
+  t.match(waiting, { state: 'awaiting_owner', ownerDepartmentCode: owner, ownerCanDecide: false });
+  const canDecide = async () =>
+    (await expectAnswer<Application>(admin.get(`${applications}/${waiting.applicationId}`), 200)).ownerCanDecide;
+  const { clientId } = await registerClient(world, ['grantor'], owner);
+  t.equal(await canDecide(), true, 'once it has a grantor');
+  await expectAnswer(admin.post(`/v1/clients/${clientId}/states`, { state: 'disabled', reason: 'test' }), 200);
+  t.equal(await canDecide(), false, 'one that is disabled decides nothing');
+  await expectAnswer(school.post(`${applications}/${waiting.applicationId}/withdrawals`, { reason: 'test' }), 200);
+});
 
 await t.test('a refusal says what to apply for; two decisions later the same question is answered', async (t) => {
   const push = pushOf(demoTypes.residentIdCard);
