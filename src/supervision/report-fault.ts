@@ -4,7 +4,7 @@ import { openRecord, type RecordKeys } from '../audit/open-record.ts';
 import type { RecordIn } from '../audit/record.ts';
 import { selectById } from '../audit/search/search-store.ts';
 import type { CatalogueView } from '../catalogue/catalogue.ts';
-import type { CertificateType } from '../catalogue/certificate-type.ts';
+import { type CertificateType, grantableFields } from '../catalogue/certificate-type.ts';
 import type { Database } from '../db/database.ts';
 import type { Tables } from '../db/tables.ts';
 import type { Write, WriteAnswer } from '../db/write.ts';
@@ -194,13 +194,18 @@ async function checkGrant(
     (grant) => grant.certificateTypeCode === certificateTypeCode && grantState(grant, at) === 'in_force',
   );
   if (isGranted) return;
-  // Whoever stands at the counter has come with a case of their own; a report without a matter leaves that to the applicant.
+  const fields = grantableFields(type);
+  const granted = {
+    fieldNames: fields.map(({ name }) => name),
+    sensitiveFieldNames: fields.filter((field) => field.class === 'sensitive').map(({ name }) => name),
+  };
+  // Whoever stands at the counter has come with a case of their own. Without a matter there is nothing to apply for yet.
   const wanted = { certificateTypeCode, level: 'compare', legalBasis: 'own_application', at } as const;
-  const apply =
-    matterCode === undefined
-      ? { certificateTypeCode }
-      : applicationFor({ ...wanted, matterCode }, { ownerDepartmentCode });
-  throw new Refusal('grant_required', { pointer: '/certificateTypeCode', ownerDepartmentCode, apply: [apply] });
+  throw new Refusal('grant_required', {
+    pointer: '/certificateTypeCode',
+    ...(matterCode !== undefined && { apply: [applicationFor({ ...wanted, matterCode }, granted)] }),
+    owners: [{ certificateTypeCode, ownerDepartmentCode }],
+  });
 }
 
 /** The secrecy of the lookup that is named, if it has one. Another client's record and none are refused in the same way. */

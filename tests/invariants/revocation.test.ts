@@ -127,7 +127,7 @@ await t.test('invariant 2: what is revoked on one process is refused on the othe
     const sameToken = { headers: { authorization: `Bearer ${await hall.token()}` } };
     const onOther = await fetch(`${url}/v1/certificate-types`, sameToken);
     t.match(await onOther.json(), { code: 'client_disabled' }, 'at once where it was done, with the same token');
-    await t.rejects(onA('approval-hall').token(), /invalid_client/, 'and no new token');
+    await t.rejects(a.client('approval-hall').token(), /invalid_client/, 'and no new token');
   });
 
   await t.test('the process that made the change refuses at once', async (t) => {

@@ -76,7 +76,7 @@ await t.test('where no type is named there is nothing to apply for, and the word
 
 await t.test('of a retired type nothing is applied for; a grant on it still answers', async (t) => {
   const [gone, held] = [await registered(), await registered()];
-  await putGrant(admin, { certificateTypeCode: held, fields: ['note'] });
+  await putGrant(hub.client, { certificateTypeCode: held, fields: ['note'] });
   await retire(gone);
   await retire(held);
   await seen();
@@ -102,7 +102,7 @@ await t.test('a field that a version took away is named, with what that version 
   const type = newType();
   const certificateTypeCode = String(type['certificateTypeCode']);
   await expectAnswer(admin.post('/v1/certificate-types', type), 201);
-  await putGrant(admin, { certificateTypeCode, fields: ['note', 'score'] });
+  await putGrant(hub.client, { certificateTypeCode, fields: ['note', 'score'] });
   const [note] = type['fields'] as unknown[];
   const drafting = hub.client('psb-issuer').post('/v1/certificate-type-drafts', { ...type, fields: [note] });
   const { draftId } = await expectAnswer<{ draftId: string }>(drafting, 201);
@@ -126,11 +126,11 @@ await t.test('a field that a version took away is named, with what that version 
 });
 
 await t.test('a value that the field can never have is refused, whoever is asked about', async (t) => {
-  await putGrant(admin, {
+  await putGrant(hub.client, {
     level: 'compare',
     fields: ['name', 'birthDate', 'certificateNumber', 'certificateIssuedDate', 'certificateHolders'],
   });
-  await putGrant(admin, {
+  await putGrant(hub.client, {
     certificateTypeCode: demoTypes.socialInsurance,
     level: 'compare',
     fields: ['pensionMonths'],

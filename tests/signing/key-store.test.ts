@@ -322,7 +322,7 @@ void t.test('example keys serve a demo and are refused in production, wherever t
 void t.test('every demo client has a key, and its fingerprint is listed', async (t) => {
   const codes = new Set(readExampleDepartments().map(({ code }) => code));
   const clients = readExampleClients();
-  t.equal(clients.length, 14);
+  t.equal(clients.length, 18);
   for (const { clientId, department, roles } of clients) {
     const jwk = readExampleClientKey(clientId);
     t.equal(jwk.kid, `${clientId}-1`);

@@ -363,12 +363,16 @@ await t.test('invariant 2: a report tells nothing of any certificate', async (t)
   t.strictSame(told(known), told(unknown));
   const { matterCode } = purpose;
   const inMatter = await housing.post(feedback, { ...missing(cardHolder), matterCode });
-  const types = [known, inMatter].map(({ body }) => (body as Problem).context?.['apply']);
-  t.match(types, [
-    [{ certificateTypeCode: demoTypes.residentIdCard }],
-    [{ certificateTypeCode: demoTypes.residentIdCard }],
-  ]);
-  t.match(JSON.stringify(types[1]), new RegExp(`"compare".*"${matterCode}".*"own_application"`), 'what to apply for');
+  const { apply, owners } = (inMatter.body as Problem).context ?? {};
+  const wanted = {
+    level: 'compare',
+    fields: ['certificateIssuedDate'],
+    matters: [matterCode],
+    legalBases: ['own_application'],
+  };
+  t.strictSame(apply, [{ certificateTypeCode: demoTypes.residentIdCard, wanted }], 'what to apply for');
+  t.strictSame(owners, [{ certificateTypeCode: demoTypes.residentIdCard, ownerDepartmentCode: publicSecurity }]);
+  t.notOk('apply' in ((known.body as Problem).context ?? {}), 'without a matter there is nothing to apply for yet');
   const { recordId } = await lookUp();
   const [foreign, none] = [
     await housing.post(feedback, newFault({ recordId })),

@@ -110,6 +110,7 @@ export async function grant(clients: Clients, overrides: object = {}): Promise<s
   const { grantId } = await putGrant(clients, {
     certificateTypeCode: demoTypes.residencePermit,
     fields: permitFields,
+    validUntil: '2029-01-01T00:00:00Z',
     dailyQuota: 1_000_000,
     ...overrides,
   });
