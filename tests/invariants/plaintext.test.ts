@@ -395,7 +395,8 @@ await t.test('invariant 5: nothing personal is readable in database, files, logs
     const portal = over('citizen-portal');
     const { officer: _clerk, ...seen } = asking;
     const told = { departmentCode: '11999900100000075D', holder: parties.guardian, statement: `${one.name}不同意` };
-    await step('report it', portal.post('/v1/paper-demands', { ...seen, requirement: 'identity', ...told }));
+    const another = { requirement: undefined, what: `${one.name}的证明` };
+    await step('report it', portal.post('/v1/paper-demands', { ...seen, ...another, ...told }));
     const paper = `/v1/paper-demands/${((await demanded).body as { paperDemandId: string }).paperDemandId}`;
     await step('contest', portal.post(`${paper}/contests`, { holder: parties.guardian, statement: told.statement }));
     await step('read it', school.get(paper));
