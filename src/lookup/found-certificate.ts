@@ -4,6 +4,7 @@ import type { Level } from '../grants/grant.ts';
 import { canonicalJson } from '../verification/canonical-json.ts';
 import { sdHash } from '../verification/sd-jwt.ts';
 import type { PermittedType } from './permitted-types.ts';
+import { normalForm } from './question.ts';
 
 /** One certificate of an answer: never more than its grant allows. */
 export interface FoundCertificate {
@@ -108,7 +109,3 @@ function compare(metadata: CertificateMetadata, expected: Readonly<Record<string
     }),
   );
 }
-
-/** A value as it is compared. */
-export const normalForm = (value: unknown): unknown =>
-  typeof value === 'string' ? value.normalize('NFC').trim() : value;

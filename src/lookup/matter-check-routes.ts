@@ -1,4 +1,3 @@
-import type { GrantToApplyFor } from '../grants/grant.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { type CheckMatterDeps, checkMatter, type MatterCheck } from './check-matter.ts';
 import type { Finding, Reason } from './matter-finding.ts';
@@ -53,7 +52,10 @@ function findingBody(finding: Finding, check: MatterCheck): Body['requirements']
   };
 }
 
-const applyBody = ({ certificateTypeCode, wanted: { fields, matters, legalBases, ...wanted } }: GrantToApplyFor) => ({
+const applyBody = ({
+  certificateTypeCode,
+  wanted: { fields, matters, legalBases, ...wanted },
+}: NonNullable<Reason['apply']>) => ({
   certificateTypeCode,
   wanted: { ...wanted, fields: [...fields], matters: [...matters], legalBases: [...legalBases] },
 });

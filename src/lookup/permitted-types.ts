@@ -11,8 +11,7 @@ import {
   type Wanted,
 } from '../grants/grant.ts';
 import type { Asked, QuotaLimit, Reserve } from '../grants/quota.ts';
-import { normalForm } from './found-certificate.ts';
-import type { Question, TypeQuery } from './question.ts';
+import { normalForm, type Question, type TypeQuery } from './question.ts';
 
 /** What a lookup needs to know of a certificate type. */
 export interface LookupType extends GrantedFields {

@@ -34,6 +34,10 @@ export interface TypeQuery {
   readonly compare?: Readonly<Record<string, unknown>>;
 }
 
+/** A value as it is compared. */
+export const normalForm = (value: unknown): unknown =>
+  typeof value === 'string' ? value.normalize('NFC').trim() : value;
+
 /** A question as it arrived: shape checked by the contract, nothing else. */
 export interface UncheckedQuestion {
   readonly purpose: Purpose;
