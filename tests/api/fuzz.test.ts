@@ -280,9 +280,10 @@ await t.test('hostile texts go the whole way from push to proof and come out as 
   const code = String(ownType['certificateTypeCode']);
   const fields = ['note', 'certificateHolders', 'certificateNumber'];
   await putGrant(world.client, { certificateTypeCode: code, fields });
-  for (const each of hostile) {
+  // Marks of writing direction are refused at the door; the tests of bodies say so.
+  for (const each of hostile.filter((text) => !/[\u202a-\u202e\u2066-\u2069]/.test(text))) {
     const text = each.slice(0, 90);
-    const officer = { id: text.slice(0, 60), name: text };
+    const officer = { id: text.slice(0, 60).trim(), name: text };
     const holders = [{ type: '414', number: 'E12345678', name: text }];
     const pushed = await expectAnswer<{ certificateIdentifier: string }>(
       issuer.post('/v1/certificates', {
