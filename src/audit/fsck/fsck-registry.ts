@@ -31,61 +31,78 @@ export interface RegistryTrail {
 export const noRegistryTrail = (): RegistryTrail => ({ withdrawn: {}, reached: {} });
 
 /** Notes a record that withdraws something of the registry, takes that back, or brings something a step further. */
-export function noteRegistry({ withdrawn, reached }: RegistryTrail, recordId: string, body: RecordBody): void {
+export function noteRegistry(trail: RegistryTrail, recordId: string, body: RecordBody): void {
   if (body['kind'] !== 'registry' || (body['outcome'] as { result?: unknown } | null)?.result !== 'done') return;
   const detail = (body['detail'] ?? {}) as Detail;
   const action = String(body['action']);
-  const withdrawal = withdrawals[action]?.(detail);
-  if (withdrawal !== undefined) {
-    const at = String(body['recordedAt']);
-    const known = withdrawn[withdrawal.row];
-    // Leaves are not in the order of time.
-    if (known === undefined || known[0] <= at) withdrawn[withdrawal.row] = [at, recordId, withdrawal.withdrawn];
-  }
-  for (const { table, row, step } of advances[action]?.(detail) ?? []) {
+  noteWithdrawal(trail, recordId, withdrawals[action]?.(detail), String(body['recordedAt']));
+  noteAdvances(trail, recordId, advances[action]?.(detail) ?? []);
+}
+
+function noteWithdrawal(
+  { withdrawn }: RegistryTrail,
+  recordId: string,
+  withdrawal: Withdrawal | undefined,
+  at: string,
+): void {
+  if (withdrawal === undefined) return;
+  const known = withdrawn[withdrawal.row];
+  // Leaves are not in the order of time.
+  if (known === undefined || known[0] <= at) withdrawn[withdrawal.row] = [at, recordId, withdrawal.withdrawn];
+}
+
+function noteAdvances({ reached }: RegistryTrail, recordId: string, made: readonly Advance[]): void {
+  for (const { table, row, step } of made) {
     const name = `${table} ${row}`;
     if ((reached[name]?.[0] ?? 0) < step) reached[name] = [step, recordId];
   }
 }
 
 type Detail = Readonly<Record<string, unknown>>;
-const withdrawals: Readonly<Record<string, (detail: Detail) => { readonly row: string; readonly withdrawn: boolean }>> =
-  {
-    setClientState: ({ clientId, state }) => ({ row: `clients ${String(clientId)}`, withdrawn: state !== 'active' }),
-    revokeClientKey: ({ clientId, kid }) => ({
-      row: `client_keys ${String(clientId)}/${String(kid)}`,
-      withdrawn: true,
-    }),
-    revokeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)}`, withdrawn: true }),
-    suspendGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: true }),
-    resumeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: false }),
-    revokeSealX509: ({ sha256 }) => ({ row: `seal_x509 ${String(sha256)}`, withdrawn: true }),
-  };
+interface Withdrawal {
+  readonly row: string;
+  readonly withdrawn: boolean;
+}
+const withdrawals: Readonly<Record<string, (detail: Detail) => Withdrawal>> = {
+  setClientState: ({ clientId, state }) => ({ row: `clients ${String(clientId)}`, withdrawn: state !== 'active' }),
+  revokeClientKey: ({ clientId, kid }) => ({
+    row: `client_keys ${String(clientId)}/${String(kid)}`,
+    withdrawn: true,
+  }),
+  revokeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)}`, withdrawn: true }),
+  suspendGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: true }),
+  resumeGrant: ({ grantId }) => ({ row: `grants ${String(grantId)} suspension`, withdrawn: false }),
+  revokeSealX509: ({ sha256 }) => ({ row: `seal_x509 ${String(sha256)}`, withdrawn: true }),
+};
 
-type Advance = (
-  detail: Detail,
-) => readonly { readonly table: ForwardTable; readonly row: string; readonly step: number }[];
-const typeVersion: Advance = ({ certificateTypeCode, version }) => [
+/** How far something has come. */
+interface Advance {
+  readonly table: ForwardTable;
+  readonly row: string;
+  readonly step: number;
+}
+type AdvancesOf = (detail: Detail) => readonly Advance[];
+const typeVersion: AdvancesOf = ({ certificateTypeCode, version }) => [
   { table: 'certificate_types', row: String(certificateTypeCode), step: Number(version) },
 ];
-const matterVersion: Advance = ({ matterCode, version }) => [
+const matterVersion: AdvancesOf = ({ matterCode, version }) => [
   { table: 'matters', row: String(matterCode), step: Number(version) },
 ];
-const application: Advance = ({ applicationId, steps, grantId }) => [
+const application: AdvancesOf = ({ applicationId, steps, grantId }) => [
   { table: 'grant_applications', row: String(applicationId), step: Number(steps) },
-  ...(grantId === undefined ? [] : [{ table: 'grants' as const, row: String(grantId), step: 1 }]),
+  ...(typeof grantId === 'string' ? [{ table: 'grants' as const, row: grantId, step: 1 }] : []),
 ];
-const feedback: Advance = ({ feedbackId, steps }) => [
+const feedback: AdvancesOf = ({ feedbackId, steps }) => [
   { table: 'feedback', row: String(feedbackId), step: Number(steps) },
 ];
-const paperDemand: Advance = ({ paperDemandId, steps }) => [
+const paperDemand: AdvancesOf = ({ paperDemandId, steps }) => [
   { table: 'paper_demands', row: String(paperDemandId), step: Number(steps) },
 ];
-const catalogueFile: Advance = ({ dryRun, types, matters }) =>
+const catalogueFile: AdvancesOf = ({ dryRun, types, matters }) =>
   dryRun === true
     ? []
     : [...(types as readonly Detail[]).flatMap(typeVersion), ...(matters as readonly Detail[]).flatMap(matterVersion)];
-const advances: Readonly<Record<string, Advance>> = {
+const advances: Readonly<Record<string, AdvancesOf>> = {
   registerCertificateType: typeVersion,
   publishCertificateType: typeVersion,
   retireCertificateType: typeVersion,

@@ -8,6 +8,11 @@ export interface Apply {
   readonly fields: readonly string[];
   readonly ownerDepartmentCode: string;
 }
+/** What a refusal, or a reason of a check, says to apply for: the body of the application, as far as the hub knows it. */
+export interface ApplyFor {
+  readonly certificateTypeCode: string;
+  readonly wanted: Pick<Apply, 'level' | 'fields'>;
+}
 interface Requirement {
   readonly code: string;
   readonly name: { readonly zh: string };
@@ -16,10 +21,7 @@ interface Requirement {
   readonly reasons: readonly {
     readonly code: string;
     readonly text: { readonly zh: string };
-    readonly apply?: {
-      readonly certificateTypeCode: string;
-      readonly wanted: Pick<Apply, 'level' | 'fields'>;
-    };
+    readonly apply?: ApplyFor;
     readonly ownerDepartmentCode?: string;
   }[];
 }

@@ -5,7 +5,7 @@ import type { ApiClient } from '../api-client.ts';
 import { run as verifyCommand } from '../verify.ts';
 import { demoTypes } from './certificates.ts';
 import { expectAnswer } from './load.ts';
-import { type Apply, assert, officer } from './matter-answer.ts';
+import { type ApplyFor, assert, officer } from './matter-answer.ts';
 import { type GrantWish, giveBackGrants, obtainGrant } from './obtain-grant.ts';
 import { companyOf, personOf } from './people.ts';
 import type { Teller } from './teller.ts';
@@ -123,13 +123,13 @@ async function issueStep({ clientOf, tell, runId }: StoryDeps): Promise<string> 
   return pushed.certificateIdentifier;
 }
 
-async function refusalStep({ clientOf, tell }: StoryDeps, byPerson: object): Promise<Apply> {
+async function refusalStep({ clientOf, tell }: StoryDeps, byPerson: object): Promise<ApplyFor> {
   tell.step(
     'Without a grant a lookup is refused, and says what to apply for',
     '未获授权的调用被拒绝,并告知应申请的授权',
   );
   const fields = ['name', 'currentAddress', 'certificateNumber'];
-  const refused = await expectAnswer<{ code: string; context: { apply: readonly Apply[] } }>(
+  const refused = await expectAnswer<{ code: string; context: { apply: readonly ApplyFor[] } }>(
     tell.call(clientOf('school-enrolment'), 'POST', '/v1/lookups', {
       ...byPerson,
       types: [{ certificateTypeCode: demoTypes.residencePermit, fields }],
@@ -142,8 +142,8 @@ async function refusalStep({ clientOf, tell }: StoryDeps, byPerson: object): Pro
   return apply;
 }
 
-async function applyStep({ clientOf, tell }: StoryDeps, apply: Apply): Promise<void> {
-  const { certificateTypeCode, level, fields } = apply;
+async function applyStep({ clientOf, tell }: StoryDeps, apply: ApplyFor): Promise<void> {
+  const { certificateTypeCode, wanted } = apply;
   tell.step(
     'It applies for exactly that. The department that owns the type decides, and the hub as well, because an address is sensitive',
     '据此申请授权:由主管部门决定,住址属敏感字段,另由平台管理部门决定',
@@ -158,14 +158,7 @@ async function applyStep({ clientOf, tell }: StoryDeps, apply: Apply): Promise<v
     {
       clientId: 'school-enrolment',
       certificateTypeCode,
-      wanted: {
-        level,
-        fields,
-        matters: ['school-enrolment'],
-        legalBases: ['own_application'],
-        dailyQuota: 5_000,
-        officerDailyHolders: 100,
-      },
+      wanted: { ...wanted, dailyQuota: 5_000, officerDailyHolders: 100 },
       legalGround: '《义务教育法》第十二条;学校受理入学申请需核验居住地',
     },
   );
