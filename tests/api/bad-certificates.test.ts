@@ -390,6 +390,11 @@ await t.test('reviews, seals and status changes out of turn', async (t) => {
     '/officer/id',
   ]);
   await review({ decision: 'approve', officer: { ...clerk, id: ' CANARY-CLERK ' } }, [
+    400,
+    'contract_violation',
+    '/officer/id',
+  ]);
+  await review({ decision: 'approve', officer: { ...clerk, id: 'CANARY-CLERK' } }, [
     403,
     'reviewer_must_differ',
     '/officer/id',
