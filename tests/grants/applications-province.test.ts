@@ -37,6 +37,7 @@ for (const clientId of [
 await educationAdmin.token();
 
 interface Application {
+  readonly ownerCanDecide: boolean;
   readonly applicationId: string;
   readonly state: string;
   readonly overdue: boolean;
@@ -158,7 +159,9 @@ await t.test('invariant 9: the form is a JWS that others verify with the publish
     algorithms: ['ES256'],
   });
   t.ok(protectedHeader.kid);
-  const application = await read(applicationId);
+  // Who may decide now is no part of what was applied for and approved.
+  const { ownerCanDecide: _, ...application } = await read(applicationId);
+  t.notOk('ownerCanDecide' in (payload['application'] as object));
   t.match(payload, {
     format: 'certhub-grant-application/1',
     iat: Number,

@@ -14,6 +14,7 @@ import {
   applicationIn,
   approval,
   certificateIn,
+  newDepartmentCode,
   newType,
   newWish,
   publicSecurity,
@@ -59,7 +60,11 @@ async function newClient(roles: readonly string[], departmentCode?: string): Pro
 }
 
 await t.test('an application says whether its owner has anybody who can decide', async (t) => {
-  const owner = '11999900100000067J';
+  const owner = newDepartmentCode();
+  await expectAnswer(
+    admin.post('/v1/departments', { departmentCode: owner, name: { zh: '示范市测试局', en: 'Test Bureau' } }),
+    201,
+  );
   const type = { ...newType(), ownerDepartmentCode: owner };
   const { certificateTypeCode } = await expectAnswer<{ certificateTypeCode: string }>(
     admin.post('/v1/certificate-types', type),
@@ -96,11 +101,8 @@ await t.test('a refusal says what to apply for; two decisions later the same que
   const refusal = await ask(fields);
   t.equal(codeOf(refusal), 'grant_required');
   const hint = (refusal.body as Problem).context?.['apply'] as Record<string, unknown>[];
-  const [{ certificateTypeCode, level, fields: wantedFields, matterCode, legalBasis } = {}] = hint;
-  const wish = newWish(
-    { level, fields: wantedFields, matters: [matterCode], legalBases: [legalBasis] },
-    { certificateTypeCode },
-  );
+  const [{ certificateTypeCode, wanted } = {}] = hint;
+  const wish = newWish(wanted as Record<string, unknown>, { certificateTypeCode });
   const applied = await apply(wish);
   t.match(applied, {
     state: 'awaiting_owner',
