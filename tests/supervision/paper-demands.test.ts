@@ -203,7 +203,7 @@ await t.test('a requirement called by its name is that requirement', async (t) =
   ] as const) {
     t.equal(await judgementOf(await expectAnswer<Receipt>(school.post(demands, named(what)), 201)), judgement, what);
   }
-  const incomplete = await school.post(demands, named('年满六周岁'));
+  const incomplete = await school.post(demands, named('义务教育年龄(六周岁至十六周岁)'));
   t.match([codeOf(incomplete), (incomplete.body as Problem).context], ['party_missing', { pointer: '/parties/child' }]);
 });
 
@@ -742,7 +742,11 @@ await t.test('a demand stands on file once: what is there already is contested, 
   const again = (overrides: object = {}) => portal.post(demands, reportOf({ ...age, ...overrides }));
   const seen = [409, 'paper_demand_exists', id];
   t.strictSame(repeated(await again({ parties: { guardian: holder } })), seen, 'somebody left out');
-  t.strictSame(repeated(await again({ requirement: undefined, what: 'Six years of age' })), seen, 'by its name');
+  t.strictSame(
+    repeated(await again({ requirement: undefined, what: 'Age of compulsory education (six to sixteen years)' })),
+    seen,
+    'by its name',
+  );
   t.strictSame(repeated(await again({ holder: child })), seen, 'by another party');
   t.equal(
     (await again({ parties: { guardian: holder, child: sibling } })).status,
