@@ -45,6 +45,19 @@ export interface Officer {
   readonly name: string;
 }
 
+/**
+ * An officer's id as people read it: without what they do not see, full-width letters as the others. Case stays: where officers are
+ * counted, accounts may differ in it alone.
+ */
+export const readOfficerId = (id: string): string =>
+  id
+    .normalize('NFKC')
+    .replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '')
+    .trim();
+
+/** An officer where a rule wants another person: spellings of one account, in case too, are the same officer. */
+export const officerKey = ({ id }: Officer): string => readOfficerId(id).toLowerCase();
+
 /** What every use case is told about the call itself. */
 export interface Call {
   readonly caller: Caller;

@@ -71,7 +71,7 @@ export interface SealedParts {
 export interface CertificateContents {
   readonly metadata: CertificateMetadata;
   readonly returnReason?: string;
-  /** Ids of the officers who pushed or corrected this version, as compared by `sameOfficer`: none of them may review it. */
+  /** Ids of the officers who pushed or corrected this version, as compared by `officerKey`: none of them may review it. */
   readonly editors?: readonly string[];
   readonly sealed?: SealedParts;
 }

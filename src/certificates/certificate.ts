@@ -1,7 +1,6 @@
 import type { CataloguedType } from '../catalogue/catalogue.ts';
 import type { CertificateTypeDefinition } from '../catalogue/certificate-type.ts';
 import { Refusal } from '../errors.ts';
-import type { Officer } from '../ids.ts';
 import { checkHolder, holderKind, parseCertificateIdentifier } from '../verification/identifiers.ts';
 import type { CertificateMetadata, CertificateState, NamedHolder } from './certificate-row.ts';
 import { addMonths, isCalendarDay } from './city-day.ts';
@@ -178,6 +177,3 @@ const sealedStates: ReadonlySet<string> = new Set<CertificateState>(['valid', 's
 
 /** Whether a certificate in this state bears a seal. */
 export const isSealed = (state: string): boolean => sealedStates.has(state);
-
-/** An officer's id as compared: two spellings of one account are the same officer. */
-export const officerKey = (officer: Officer): string => officer.id.normalize('NFKC').trim().toLowerCase();

@@ -1,6 +1,7 @@
 import type { WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
-import { nextState, officerKey, type PushedCertificate } from './certificate.ts';
+import { officerKey } from '../ids.ts';
+import { nextState, type PushedCertificate } from './certificate.ts';
 import { certificateBody } from './certificate-body.ts';
 import type { CertificateDeps, ChangeRequest } from './certificate-deps.ts';
 import { changeVersion, noteStep, ownIdentifier, readVersion } from './certificate-version.ts';

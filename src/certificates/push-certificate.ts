@@ -5,14 +5,14 @@ import { isRetired } from '../catalogue/certificate-type.ts';
 import type { Tables } from '../db/tables.ts';
 import type { WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
-import type { Caller } from '../ids.ts';
+import { type Caller, officerKey } from '../ids.ts';
 import {
   holderKind,
   isCertificateTypeCode,
   isUscc,
   type ParsedCertificateIdentifier,
 } from '../verification/identifiers.ts';
-import { checkMetadata, initialState, isSealed, officerKey, type PushedCertificate } from './certificate.ts';
+import { checkMetadata, initialState, isSealed, type PushedCertificate } from './certificate.ts';
 import { certificateBody } from './certificate-body.ts';
 import type { CertificateDeps, ChangeRequest } from './certificate-deps.ts';
 import type { CertificateMetadata, NamedHolder } from './certificate-row.ts';

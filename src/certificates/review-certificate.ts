@@ -1,7 +1,7 @@
 import type { WriteAnswer } from '../db/write.ts';
 import { Refusal } from '../errors.ts';
-import type { Officer } from '../ids.ts';
-import { nextState, officerKey } from './certificate.ts';
+import { type Officer, officerKey } from '../ids.ts';
+import { nextState } from './certificate.ts';
 import { certificateBody } from './certificate-body.ts';
 import { type CertificateDeps, type ChangeRequest, typeOf } from './certificate-deps.ts';
 import { changeVersion, noteStep, ownIdentifier, readVersion } from './certificate-version.ts';

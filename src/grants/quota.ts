@@ -14,13 +14,6 @@ export interface Asked {
   readonly holderKeys: () => Promise<readonly Buffer[]>;
 }
 
-/**
- * An officer's id as quotas count it: what looks the same to people is one officer (full-width letters, characters that nobody sees).
- * Case stays: accounts may differ in it alone.
- */
-export const countedOfficer = (id: string): string =>
-  id.normalize('NFKC').replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '');
-
 /** Takes one lookup from a grant's day. Answers the limit that stands against it, undefined when it was taken. */
 export type Reserve = (
   grant: Pick<Grant, 'grantId'> & Limits,

@@ -1,5 +1,6 @@
 import { Refusal } from '../errors.ts';
-import { type Asked, countedOfficer } from '../grants/quota.ts';
+import type { Asked } from '../grants/quota.ts';
+import { readOfficerId } from '../ids.ts';
 import type { IndexKeys } from '../signing/data-keys.ts';
 import type { OpenedCertificate } from './found-certificate.ts';
 import type { Question } from './question.ts';
@@ -19,7 +20,7 @@ export function askedOf(
 ): Asked {
   const keyOf = (type: string, number: string): Buffer => oldest(keys.everyHolderKey(type, number));
   return {
-    officerKey: () => oldest(keys.searchKeys('officer', countedOfficer(purpose.officer.id))),
+    officerKey: () => oldest(keys.searchKeys('officer', readOfficerId(purpose.officer.id))),
     holderKeys: async () => {
       if (about.by === 'holder') return [keyOf(about.holder.type, about.holder.number)];
       const opened = await reading.catch((error: unknown): readonly OpenedCertificate[] => {

@@ -394,6 +394,12 @@ await t.test('reviews, seals and status changes out of turn', async (t) => {
     'contract_violation',
     '/officer/id',
   ]);
+  // U+2060, which nobody sees.
+  await review({ decision: 'approve', officer: { ...clerk, id: `${clerk.id}\u2060` } }, [
+    403,
+    'reviewer_must_differ',
+    '/officer/id',
+  ]);
   await review({ decision: 'approve', officer: { ...clerk, id: 'CANARY-CLERK' } }, [
     403,
     'reviewer_must_differ',

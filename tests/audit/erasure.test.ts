@@ -155,6 +155,7 @@ await t.test('it takes two others, through two clients, and every step is on rec
   };
   await refused({ id: 'officer-a', through: 'hub-admin' }, 'same_officer');
   await refused({ id: 'Ｏfficer-A', through: 'hub-admin' }, 'same_officer');
+  await refused({ id: 'officer\u2060-a', through: 'hub-admin' }, 'same_officer');
   await refused({ id: 'officer-b', through: 'audit-office' }, 'same_client');
   const key = randomUUID();
   const first = await it.decide(erasureId, { id: 'officer-b', through: 'inspection-office', key });

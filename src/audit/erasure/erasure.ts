@@ -1,4 +1,4 @@
-import type { Officer, Role } from '../../ids.ts';
+import { type Officer, officerKey, type Role } from '../../ids.ts';
 import { type RecordKind, recordKinds } from '../entry.ts';
 
 /** Kinds of records whose bodies may be erased. The others are the evidence of erasures, months, keys and releases and stay for good. */
@@ -99,9 +99,6 @@ export function erasureState({
   return counted.length >= approvalsNeeded ? 'approved' : 'proposed';
 }
 
-/** Accounts that differ in case, width or spaces only are one person's. */
-const sameOfficerKey = ({ id }: Officer): string => id.normalize('NFKC').trim().toLowerCase();
-
 /** Why somebody may not decide; names are part of the contract (context.rule). */
 export type DeciderRule = 'same_officer' | 'same_client' | 'same_department' | 'too_new' | 'no_auditor';
 
@@ -114,8 +111,8 @@ export function judgeDecider(
   { erasure, decisions }: { readonly erasure: JudgedErasure; readonly decisions: readonly JudgedDecision[] },
   by: JudgedDecision,
 ): DeciderRule | undefined {
-  const officer = sameOfficerKey(by.officer);
-  if ([erasure, ...decisions].some((each) => sameOfficerKey(each.officer) === officer)) return 'same_officer';
+  const officer = officerKey(by.officer);
+  if ([erasure, ...decisions].some((each) => officerKey(each.officer) === officer)) return 'same_officer';
   if (by.decision === 'reject') return undefined;
   const others = decisions.filter(({ decision }) => decision === 'approve');
   if ([erasure, ...others].some(({ clientId }) => clientId === by.clientId)) return 'same_client';
