@@ -5,7 +5,7 @@ import type { Call } from '../ids.ts';
 import type { AnyPaperDemand } from './forgetting.ts';
 import { isDeviation, isOverdue, seesEveryDemand, wasContested } from './paper-demand.ts';
 import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
-import { listPaperDemandRows, type PaperDemandFilter } from './paper-demand-store.ts';
+import { everyPaperDemand } from './paper-demand-store.ts';
 
 export interface CountPaperDemandsDeps extends PaperDemandStoreDeps {
   readonly db: Pick<Database, 'kysely'>;
@@ -39,7 +39,6 @@ export interface DepartmentCounts {
 }
 
 const maxDays = 366;
-const readAtOnce = 1_000;
 
 /**
  * Counts the caller's view of the demands by department; of this month so far where no range is given. For who sees all of them, what was
@@ -64,7 +63,8 @@ export async function countPaperDemands(
   };
   const reports = new Set<string>();
   const repeats: AnyPaperDemand[] = [];
-  for await (const demand of demandsIn(deps, { recorded, ...(!seesAll && { departmentCode: caller.department }) })) {
+  const filter = { recorded, ...(!seesAll && { departmentCode: caller.department }) };
+  for await (const demand of everyPaperDemand(deps.db.kysely, deps, filter)) {
     if (demand.reportedBy === 'portal') reports.add(demand.paperDemandId);
     // An office could otherwise read off its total whether a person had complained of it.
     if (seesAll && demand.sameAs !== undefined) repeats.push(demand);
@@ -75,19 +75,6 @@ export async function countPaperDemands(
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([departmentCode, counting]) => countsOf(departmentCode, counting, seesAll));
   return { ...range, items };
-}
-
-async function* demandsIn(
-  deps: CountPaperDemandsDeps,
-  filter: Pick<PaperDemandFilter, 'recorded' | 'departmentCode'>,
-): AsyncGenerator<AnyPaperDemand> {
-  for (let after: string | undefined; ; ) {
-    const page = { ...filter, limit: readAtOnce, ...(after !== undefined && { after }) };
-    const { items, next } = await listPaperDemandRows(deps.db.kysely, deps, page);
-    yield* items;
-    if (next === undefined) return;
-    after = next;
-  }
 }
 
 function instantsOf({ startOfDay }: CountPaperDemandsDeps, { from, until }: DayRange): { from: Date; until: Date } {

@@ -6,7 +6,7 @@ import { canonicalJson } from '../verification/canonical-json.ts';
 import type { Holder } from '../verification/identifiers.ts';
 import type { PaperDemand } from './paper-demand.ts';
 import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
-import { holdParties, listPaperDemandRows } from './paper-demand-store.ts';
+import { everyPaperDemand, holdParties } from './paper-demand-store.ts';
 
 /** For so many days of the city a report of the same is the same demand, and not another one. */
 export const sameForDays = 30;
@@ -80,21 +80,14 @@ async function recordedOnce(
 
 const exists = ({ paperDemandId }: PaperDemand): Refusal => new Refusal('paper_demand_exists', { paperDemandId });
 
-const readAtOnce = 200;
-
-/** What the office demanded of somebody, newest first. */
+/** What the office demanded of somebody, newest first. Nobody is a party of a forgotten one any more. */
 async function* demandsOf(
   trx: Transaction<Tables>,
   deps: PaperDemandStoreDeps,
   { departmentCode }: PaperDemand,
   holder: Holder,
 ): AsyncGenerator<PaperDemand> {
-  for (let after: string | undefined; ; ) {
-    const found = { departmentCode, holder, limit: readAtOnce, ...(after !== undefined && { after }) };
-    const { items, next } = await listPaperDemandRows(trx, deps, found);
-    // Nobody is a party of a forgotten one any more.
-    for (const item of items) if (!('forgottenAt' in item)) yield item;
-    if (next === undefined) return;
-    after = next;
+  for await (const each of everyPaperDemand(trx, deps, { departmentCode, holder })) {
+    if (!('forgottenAt' in each)) yield each;
   }
 }

@@ -153,6 +153,23 @@ export async function listPaperDemandRows(
   };
 }
 
+const readAtOnce = 1_000;
+
+/** Every demand of a filter, newest first, page by page: however many there are, others are served in between. */
+export async function* everyPaperDemand(
+  handle: Handle,
+  deps: PaperDemandStoreDeps,
+  filter: Omit<PaperDemandFilter, 'after' | 'limit'>,
+): AsyncGenerator<AnyPaperDemand> {
+  for (let after: string | undefined; ; ) {
+    const page = { ...filter, limit: readAtOnce, ...(after !== undefined && { after }) };
+    const { items, next } = await listPaperDemandRows(handle, deps, page);
+    yield* items;
+    if (next === undefined) return;
+    after = next;
+  }
+}
+
 /**
  * Forgets a batch of settled demands whose rows nobody else holds, and of whom they were. One that was written past the hub is left as it
  * is, and reported.

@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.ts';
 import type { PaperDemandStoreDeps } from './paper-demand-row.ts';
-import { listPaperDemandRows } from './paper-demand-store.ts';
+import { everyPaperDemand } from './paper-demand-store.ts';
 
 export interface RemindPaperDemandsDeps extends PaperDemandStoreDeps {
   readonly db: Pick<Database, 'kysely'>;
@@ -9,24 +9,13 @@ export interface RemindPaperDemandsDeps extends PaperDemandStoreDeps {
   readonly log: { warn(facts: object, message: string): void };
 }
 
-const readAtOnce = 1_000;
-
 /** Logs, for each office, how many demands for paper wait too long for its answer and for the hub's. Numbers only. */
 export async function remindOfPaperDemands(deps: RemindPaperDemandsDeps, at: Date): Promise<void> {
   const counts = new Map<string, { office: number; hub: number }>();
-  for (let after: string | undefined; ; ) {
-    const { items, next } = await listPaperDemandRows(deps.db.kysely, deps, {
-      due: { to: at },
-      limit: readAtOnce,
-      ...(after !== undefined && { after }),
-    });
-    for (const { departmentCode, state } of items) {
-      const { office, hub } = counts.get(departmentCode) ?? { office: 0, hub: 0 };
-      const isHub = state === 'escalated';
-      counts.set(departmentCode, isHub ? { office, hub: hub + 1 } : { office: office + 1, hub });
-    }
-    if (next === undefined) break;
-    after = next;
+  for await (const { departmentCode, state } of everyPaperDemand(deps.db.kysely, deps, { due: { to: at } })) {
+    const { office, hub } = counts.get(departmentCode) ?? { office: 0, hub: 0 };
+    const isHub = state === 'escalated';
+    counts.set(departmentCode, isHub ? { office, hub: hub + 1 } : { office: office + 1, hub });
   }
   for (const [department, { office, hub }] of [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const name = await deps.departmentName(department);
